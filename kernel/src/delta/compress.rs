@@ -1,0 +1,151 @@
+//! Compression: XZ where a file stays for long, Zstandard where writing it must be quick.
+
+use std::io::{Read, Write};
+
+use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
+use reedbase_plugin_api::{Bytes, Error, Result};
+
+use crate::storage::write_error;
+
+/// How the body of a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// XZ (LZMA2), preset 6 with a dictionary no larger than the data, CRC32.
+    Xz,
+    /// Zstandard, level 1.
+    Zstd,
+}
+
+/// More than this is never unpacked: a table's file has at most 4 GiB, and a changeset both sides of it.
+const UNPACKED_MAX: u64 = 9 << 30;
+
+impl Compression {
+    /// The byte that stands for it in files.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Xz => 1,
+            Self::Zstd => 2,
+        }
+    }
+
+    /// The compression that a byte stands for.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if none.
+    pub fn from_code(code: u8) -> Result<Self> {
+        match code {
+            0 => Ok(Self::None),
+            1 => Ok(Self::Xz),
+            2 => Ok(Self::Zstd),
+            _ => Err(Error::corrupt(format!("unknown compression {code}"))),
+        }
+    }
+
+    /// Compresses what `write` writes, of which there are about `expected` bytes.
+    ///
+    /// # Errors
+    /// Those of `write` and of `out`.
+    pub fn pack(
+        self,
+        expected: usize,
+        out: &mut dyn Write,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
+    ) -> Result<()> {
+        let fail = write_error;
+        match self {
+            Self::None => write(out),
+            Self::Xz => {
+                let stream = xz_stream(expected)?;
+                let mut encoder = liblzma::write::XzEncoder::new_stream(out, stream);
+                write(&mut encoder)?;
+                encoder.finish().map(drop).map_err(fail)
+            }
+            Self::Zstd => {
+                let mut encoder = zstd::Encoder::new(out, 1).map_err(fail)?;
+                write(&mut encoder)?;
+                encoder.finish().map(drop).map_err(fail)
+            }
+        }
+    }
+
+    /// Compresses some bytes.
+    ///
+    /// # Errors
+    /// Only if memory runs out.
+    pub fn pack_bytes(self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.pack(bytes.len(), &mut out, &mut |sink| sink.write_all(bytes).map_err(write_error))?;
+        Ok(out)
+    }
+
+    /// The bytes that were compressed, of which there must be exactly `len`.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if they are not.
+    pub fn unpack(self, packed: &Bytes, len: u64) -> Result<Bytes> {
+        let bad =
+            |source: std::io::Error| Error::corrupt("the data does not unpack").caused_by(source);
+        if len > UNPACKED_MAX {
+            return Err(Error::corrupt("the data claims to unpack to more than 9 GiB"));
+        }
+        // The length is only a claim until the data is unpacked: the buffer grows with the data.
+        let mut out =
+            Vec::with_capacity(usize::try_from(len.min(packed.len() as u64 * 8)).unwrap_or(0));
+        let read = match self {
+            Self::None => {
+                return if packed.len() as u64 == len {
+                    Ok(packed.clone())
+                } else {
+                    Err(Error::corrupt("the data has another length than stated"))
+                };
+            }
+            Self::Xz => {
+                let decoder = liblzma::read::XzDecoder::new(packed.as_ref());
+                decoder.take(len + 1).read_to_end(&mut out)
+            }
+            Self::Zstd => {
+                let decoder = zstd::Decoder::with_buffer(packed.as_ref()).map_err(bad)?;
+                decoder.take(len + 1).read_to_end(&mut out)
+            }
+        };
+        read.map_err(bad)?;
+        if out.len() as u64 != len {
+            return Err(Error::corrupt("the data has another length than stated"));
+        }
+        Ok(Bytes::from(out))
+    }
+}
+
+/// An encoder whose dictionary is no larger than the data: setting up a large one costs a millisecond.
+fn xz_stream(expected: usize) -> Result<Stream> {
+    let fail = |source: liblzma::stream::Error| Error::internal("no XZ encoder").caused_by(source);
+    let mut options = LzmaOptions::new_preset(6).map_err(fail)?;
+    let size = expected.next_power_of_two().clamp(1 << 12, 1 << 26);
+    options.dict_size(u32::try_from(size).unwrap_or(1 << 26));
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    Stream::new_stream_encoder(&filters, Check::Crc32).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_unpacks_and_lies_are_found() {
+        let bytes = "some text ".repeat(1000);
+        for compression in [Compression::None, Compression::Xz, Compression::Zstd] {
+            assert_eq!(Compression::from_code(compression.code()).unwrap(), compression);
+            let packed = Bytes::from(compression.pack_bytes(bytes.as_bytes()).unwrap());
+            assert_eq!(compression.unpack(&packed, 10_000).unwrap(), bytes);
+            assert!(compression.unpack(&packed, 9_999).is_err());
+            assert!(compression.unpack(&packed, 10_001).is_err());
+            let cut = packed.slice(..packed.len() - 1);
+            assert!(compression.unpack(&cut, 10_000).is_err(), "{compression:?}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Tables, deltas and frames: the kernel of ReedBase.
+//!
+//! Read the modules in the order of the `mod` lines below: each uses only those above it, and a test
+//! says so. A commit runs through them once, from top to bottom, and `database/commit.rs` is the one
+//! place where that is written down.
+
+#![forbid(unsafe_code)]
+
+pub mod storage;
+pub mod clock;
+pub mod wire;
+mod tree;
+pub mod csv;
+pub mod table;
+pub mod delta;
+pub mod schema;
+pub mod frame;
+pub mod log;

@@ -1,0 +1,205 @@
+//! A text file that only grows, one line at a time, each line with its own checksum.
+//!
+//! A line is a CSV record with `|` between cells; its last cell but one or its last is the CRC32 of the
+//! other cells, joined by `|`, in 8 upper-case hexadecimal digits. An append that a crash cut short leaves
+//! a last line that is not whole: it is overwritten by the next append, and nothing is lost by it, since
+//! the journal keeps what it said until the checkpoint is complete. A bad line before a good one is
+//! damage, and is named.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Bytes, Error, Result, row};
+
+use crate::storage::{Access, Storage};
+
+/// An append-only file of lines.
+#[derive(Debug)]
+pub struct LogFile {
+    storage: Arc<dyn Storage>,
+    path: String,
+    header: &'static str,
+    /// Which cell holds the checksum.
+    checksum_cell: usize,
+}
+
+impl LogFile {
+    /// The file at this path. Its first line is the header.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        path: String,
+        header: &'static str,
+        checksum_cell: usize,
+    ) -> Self {
+        Self { storage, path, header, checksum_cell }
+    }
+
+    /// The cells of every line, in order, and where the next line goes. An absent file has none.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line, if one before the last is bad.
+    pub fn read(&self) -> Result<(Vec<Vec<String>>, u64)> {
+        let Some(text) = self.storage.read(&self.path)? else { return Ok((Vec::new(), 0)) };
+        self.parse(&text)
+    }
+
+    fn parse(&self, text: &Bytes) -> Result<(Vec<Vec<String>>, u64)> {
+        let (mut lines, mut end, mut bad) = (Vec::new(), 0, None);
+        for (number, line) in (1_u64..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
+            let good = if number == 1 {
+                (line.strip_suffix(b"\n") == Some(self.header.as_bytes())).then(Vec::new)
+            } else {
+                self.check(line)
+            };
+            match (good, bad) {
+                (Some(_), Some(bad)) => return Err(self.damaged(bad)),
+                (Some(cells), None) => {
+                    end += line.len() as u64;
+                    lines.extend((number > 1).then_some(cells));
+                }
+                (None, _) => bad = bad.or(Some(number)),
+            }
+        }
+        // Zeros and a torn line may follow a crash; more than that was never one append.
+        if bad == Some(1) && !text.is_empty() && !self.header.as_bytes().starts_with(text) {
+            return Err(self.damaged(1));
+        }
+        Ok((lines, end))
+    }
+
+    /// The cells of a line, if it is whole and its checksum matches.
+    fn check(&self, line: &[u8]) -> Option<Vec<String>> {
+        let line = line.strip_suffix(b"\n")?;
+        let cells: Vec<_> = row::cells(line, b'|').collect();
+        let stated = cells.get(self.checksum_cell)?.text()?;
+        let raw = cells.iter().map(|cell| cell.bytes());
+        let raw = raw.enumerate().filter(|(index, _)| *index != self.checksum_cell);
+        if stated != checksum(raw.map(|(_, cell)| cell)) {
+            return None;
+        }
+        Some(cells.iter().map(|cell| cell.text().unwrap_or_default().into_owned()).collect())
+    }
+
+    /// Appends lines, given by their cells without the checksum, and syncs. `end` is where the last good
+    /// line ended.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn append(&self, end: u64, lines: &[Vec<String>]) -> Result<u64> {
+        let (file, end) = match self.storage.open(&self.path, Access::Write)? {
+            Some(file) if end > 0 => (file, end),
+            _ => (self.storage.create(&self.path)?, 0),
+        };
+        let mut text = Vec::new();
+        if end == 0 {
+            text.extend_from_slice(self.header.as_bytes());
+            text.push(b'\n');
+        }
+        for cells in lines {
+            text.extend_from_slice(&self.line(cells));
+        }
+        file.write_at(&text, end)?;
+        let end = end + text.len() as u64;
+        file.set_len(end)?;
+        file.sync()?;
+        Ok(end)
+    }
+
+    /// Replaces the whole file.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn replace(&self, lines: &[Vec<String>]) -> Result<u64> {
+        let mut text = format!("{}\n", self.header).into_bytes();
+        for cells in lines {
+            text.extend_from_slice(&self.line(cells));
+        }
+        self.storage.replace(&self.path, &text)?;
+        Ok(text.len() as u64)
+    }
+
+    fn line(&self, cells: &[String]) -> Vec<u8> {
+        let raw: Vec<Vec<u8>> = cells
+            .iter()
+            .map(|cell| {
+                let mut raw = Vec::new();
+                let text = (!cell.is_empty()).then_some(cell.as_str());
+                row::write_cell(&mut raw, text, b'|', false);
+                raw
+            })
+            .collect();
+        let checksum = checksum(raw.iter().map(Vec::as_slice)).into_bytes();
+        let mut all: Vec<&[u8]> = raw.iter().map(Vec::as_slice).collect();
+        all.insert(self.checksum_cell.min(all.len()), &checksum);
+        let mut line = all.join(&b'|');
+        line.push(b'\n');
+        line
+    }
+
+    fn damaged(&self, line: u64) -> Error {
+        Error::corrupt("the line is damaged")
+            .at_path(self.storage.full_path(&self.path))
+            .at_line(line)
+            .help("restore the file from a backup")
+    }
+}
+
+fn checksum<'a>(cells: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut crc = crc32fast::Hasher::new();
+    for (number, cell) in cells.enumerate() {
+        if number > 0 {
+            crc.update(b"|");
+        }
+        crc.update(cell);
+    }
+    format!("{:08X}", crc.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    fn log(storage: &MemoryStorage) -> LogFile {
+        LogFile::new(Arc::new(storage.clone()), "log".into(), "a|b|crc", 2)
+    }
+
+    fn line(a: &str, b: &str) -> Vec<String> {
+        vec![a.to_owned(), b.to_owned()]
+    }
+
+    #[test]
+    fn lines_come_back_whatever_they_hold() {
+        let storage = MemoryStorage::new();
+        let log = log(&storage);
+        assert_eq!(log.read().unwrap(), (Vec::new(), 0));
+        let end = log.append(0, &[line("1", "x|y"), line("", "say \"hi\"")]).unwrap();
+        let end = log.append(end, &[line("3", "")]).unwrap();
+        let (lines, read_end) = log.read().unwrap();
+        assert_eq!(read_end, end);
+        let cells: Vec<_> =
+            lines.iter().map(|cells| (cells[0].as_str(), cells[1].as_str())).collect();
+        assert_eq!(cells, [("1", "x|y"), ("", "say \"hi\""), ("3", "")]);
+    }
+
+    #[test]
+    fn a_torn_append_is_overwritten_and_damage_before_it_is_named() {
+        let storage = MemoryStorage::new();
+        let log = log(&storage);
+        log.append(0, &[line("1", "a"), line("2", "b")]).unwrap();
+        let whole = storage.files()["log"].clone();
+        let first = whole.len() - 13;
+        for cut in 0..whole.len() {
+            let storage = MemoryStorage::from_files([("log".into(), whole[..cut].to_vec())].into());
+            let log = self::log(&storage);
+            let (lines, end) = log.read().unwrap();
+            assert_eq!(lines.len(), usize::from(cut >= first), "{cut}");
+            log.append(end, &[line("9", "z")]).unwrap();
+            assert_eq!(log.read().unwrap().0.last().unwrap()[0], "9");
+        }
+        let mut damaged = whole;
+        damaged[9] ^= 1;
+        let storage = MemoryStorage::from_files([("log".into(), damaged)].into());
+        let error = self::log(&storage).read().unwrap_err();
+        assert_eq!(error.to_string(), "memory:/log, line 2: the line is damaged");
+    }
+}

@@ -1,0 +1,12 @@
+//! What a person reads to see what happened: the dictionaries, each table's `version.log`, and the index
+//! of frames. All are lines of text, appended at a checkpoint, each with a checksum.
+
+mod lines;
+mod dictionary;
+mod versions;
+mod frames;
+
+pub use dictionary::{ACTIONS_PATH, USERS_PATH, UserDictionary, actions_text};
+pub use frames::FrameIndex;
+pub use lines::LogFile;
+pub use versions::{Version, VersionLog, chain_hash, from_hex, to_hex};

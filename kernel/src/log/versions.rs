@@ -1,0 +1,205 @@
+//! `version.log`: one line for each version of a table.
+//!
+//! ```text
+//! timestamp|action|user|base|size|rows|hash|crc32|frame
+//! 1763700000000000|2|1|1763699000000000|1289359|30170|9f86d081…|1F2E3D4C|1a2b3c4d5e6f
+//! ```
+//!
+//! All are numbers but the hash and the frame. `action` and `user` are codes of the dictionaries, `base` is
+//! the version before, `size` and `rows` are those of the whole table at this version, and `frame` is the
+//! node that made the frame: with the timestamp it gives the frame's id. The hashes form a chain (see
+//! `chain_hash`), so that no version can be changed or left out unnoticed.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Changeset, DeltaCodec, Error, NodeId, Result, TableName, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::LogFile;
+use crate::delta::RowsCodec;
+use crate::frame::Action;
+use crate::storage::Storage;
+
+const HEADER: &str = "timestamp|action|user|base|size|rows|hash|crc32|frame";
+const CHECKSUM_CELL: usize = 7;
+
+/// One version of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Version {
+    /// The frame that made it.
+    pub timestamp: Timestamp,
+    /// What it did.
+    pub action: Action,
+    /// Who made it: a code of the dictionary of users.
+    pub user: u32,
+    /// The version before; zero for the first.
+    pub base: Timestamp,
+    /// The bytes of the table's file.
+    pub size: u64,
+    /// The rows of the table.
+    pub rows: u64,
+    /// The link of the chain.
+    pub hash: [u8; 32],
+    /// The node that made the frame.
+    pub node: NodeId,
+}
+
+/// A link of the chain: SHA-256(hash of the version before ‖ header ‖ SHA-256(salted changeset)). The
+/// header is timestamp, base, size, rows (8 bytes each, little-endian), action (2), node (8).
+pub fn chain_hash(
+    previous: &[u8; 32],
+    version: &Version,
+    changeset: &Changeset,
+) -> Result<[u8; 32]> {
+    let mut encoded = Vec::new();
+    RowsCodec.encode(std::slice::from_ref(changeset), &mut encoded)?;
+    let mut hash = Sha256::new();
+    hash.update(previous);
+    for number in [version.timestamp.as_micros(), version.base.as_micros()] {
+        hash.update(number.to_le_bytes());
+    }
+    for number in [version.size, version.rows] {
+        hash.update(number.to_le_bytes());
+    }
+    hash.update(version.action.code().to_le_bytes());
+    hash.update(version.node.as_bits().to_le_bytes());
+    hash.update(Sha256::digest(&encoded));
+    Ok(hash.finalize().into())
+}
+
+/// The log of one table.
+#[derive(Debug)]
+pub struct VersionLog {
+    file: LogFile,
+    versions: Vec<Version>,
+    end: u64,
+}
+
+impl VersionLog {
+    /// Reads the log of a table.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
+    pub fn read(storage: &Arc<dyn Storage>, table: &TableName) -> Result<Self> {
+        let path = format!("tables/{table}/version.log");
+        let full = storage.full_path(&path);
+        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        let (lines, end) = file.read()?;
+        let mut versions = Vec::with_capacity(lines.len());
+        for (number, cells) in (2_u64..).zip(&lines) {
+            let version = parse(cells).filter(|version| {
+                versions.last().is_none_or(|last: &Version| last.timestamp < version.timestamp)
+            });
+            let bad = || Error::corrupt("the line is damaged").at_path(&full).at_line(number);
+            versions.push(version.ok_or_else(bad)?);
+        }
+        Ok(Self { file, versions, end })
+    }
+
+    /// The versions, oldest first.
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The newest version that is logged; zero if none is.
+    pub fn newest(&self) -> Timestamp {
+        self.versions.last().map_or(Timestamp::ZERO, |version| version.timestamp)
+    }
+
+    /// The hash of the newest version.
+    pub fn newest_hash(&self) -> [u8; 32] {
+        self.versions.last().map_or([0; 32], |version| version.hash)
+    }
+
+    /// Appends versions and syncs.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn append(&mut self, versions: Vec<Version>) -> Result<()> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<_> = versions.iter().map(to_cells).collect();
+        self.end = self.file.append(self.end, &lines)?;
+        self.versions.extend(versions);
+        Ok(())
+    }
+}
+
+fn to_cells(version: &Version) -> Vec<String> {
+    vec![
+        version.timestamp.to_string(),
+        version.action.code().to_string(),
+        version.user.to_string(),
+        version.base.to_string(),
+        version.size.to_string(),
+        version.rows.to_string(),
+        to_hex(&version.hash),
+        version.node.to_string(),
+    ]
+}
+
+fn parse(cells: &[String]) -> Option<Version> {
+    let [timestamp, action, user, base, size, rows, hash, _crc32, frame] = cells else {
+        return None;
+    };
+    Some(Version {
+        timestamp: Timestamp::from_micros(timestamp.parse().ok()?),
+        action: Action::from_code(action.parse().ok()?),
+        user: user.parse().ok()?,
+        base: Timestamp::from_micros(base.parse().ok()?),
+        size: size.parse().ok()?,
+        rows: rows.parse().ok()?,
+        hash: from_hex(hash)?,
+        node: frame.parse().ok()?,
+    })
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The 32 bytes that 64 hexadecimal digits stand for.
+pub fn from_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn versions_come_back() {
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let table = TableName::new("t").unwrap();
+        let version = |n: i64| Version {
+            timestamp: Timestamp::from_micros(n),
+            action: Action::UPDATE,
+            user: 1,
+            base: Timestamp::from_micros(n - 1),
+            size: 100,
+            rows: 5,
+            hash: [n as u8; 32],
+            node: NodeId::from_bits(77),
+        };
+        let mut log = VersionLog::read(&storage, &table).unwrap();
+        log.append(vec![version(1), version(2)]).unwrap();
+        log.append(vec![version(3)]).unwrap();
+        let again = VersionLog::read(&storage, &table).unwrap();
+        assert_eq!(again.versions(), [version(1), version(2), version(3)]);
+        assert_eq!(again.newest_hash(), [3; 32]);
+        // A line in the wrong order is damage, even with a good checksum.
+        log.append(vec![version(2)]).unwrap();
+        assert!(VersionLog::read(&storage, &table).unwrap_err().is_corrupt());
+    }
+}

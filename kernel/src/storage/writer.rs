@@ -1,0 +1,119 @@
+//! Writing a file from start to end, with its checksums along the way.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Error, Result};
+use sha2::{Digest, Sha256};
+
+use super::{File, Storage};
+
+/// Writes a new file through a buffer, and knows its length, CRC32 and SHA-256 at the end.
+#[derive(Debug)]
+pub struct FileWriter {
+    file: Arc<dyn File>,
+    buffer: Vec<u8>,
+    written: u64,
+    crc: crc32fast::Hasher,
+    sha: Sha256,
+}
+
+/// What was written.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Written {
+    /// The file, still open.
+    pub file: Arc<dyn File>,
+    /// Its length.
+    pub len: u64,
+    /// The SHA-256 of its content.
+    pub sha256: [u8; 32],
+}
+
+/// How much is gathered before it is written.
+const BUFFER: usize = 1 << 18;
+
+impl FileWriter {
+    /// Makes the file.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn create(storage: &dyn Storage, path: &str) -> Result<Self> {
+        let (crc, sha) = (crc32fast::Hasher::new(), Sha256::new());
+        Ok(Self { file: storage.create(path)?, buffer: Vec::new(), written: 0, crc, sha })
+    }
+
+    /// How many bytes were written.
+    pub fn len(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush_buffer()?;
+        }
+        if bytes.len() >= BUFFER {
+            return self.put_through(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The CRC32 of all that was written so far.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn crc(&mut self) -> Result<u32> {
+        self.flush_buffer()?;
+        Ok(self.crc.clone().finalize())
+    }
+
+    /// Writes what is left and syncs the file.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn finish(mut self) -> Result<Written> {
+        self.flush_buffer()?;
+        self.file.sync()?;
+        Ok(Written { file: self.file, len: self.written, sha256: self.sha.finalize().into() })
+    }
+
+    fn flush_buffer(&mut self) -> Result<()> {
+        let buffer = std::mem::take(&mut self.buffer);
+        self.put_through(&buffer)?;
+        self.buffer = buffer;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn put_through(&mut self, bytes: &[u8]) -> Result<()> {
+        self.crc.update(bytes);
+        self.sha.update(bytes);
+        self.file.write_at(bytes, self.written)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl Write for FileWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The failure behind an error that went through `std::io::Write`.
+pub fn write_error(source: io::Error) -> Error {
+    match source.downcast::<Error>() {
+        Ok(error) => error,
+        Err(source) => Error::io("write", "", source),
+    }
+}

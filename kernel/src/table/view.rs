@@ -1,0 +1,337 @@
+//! What a reader sees of a table: the base, and over it the lines that frames touched since.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Bytes, Error, Result, Shape, Timestamp};
+
+use super::{Base, Key, Place, Stamp, key_of};
+use crate::tree::{Tree, Weight};
+
+/// A table at one instant. Cloning costs a few pointers; a clone never changes.
+#[derive(Clone)]
+pub struct Table {
+    pub(super) base: Arc<Base>,
+    pub(super) lines: Tree<Place, Line>,
+    /// Where the rows are that do not stand in the base under their key.
+    pub(super) keys: Tree<Vec<u8>, Place>,
+    pub(super) rows: u64,
+    pub(super) len: u64,
+    pub(super) version: Timestamp,
+    /// Whether the rows still stand in the order of the base.
+    pub(super) sorted: bool,
+}
+
+/// A line that a frame touched, linked to what its key was before.
+#[derive(Clone)]
+pub struct Line(Arc<LineState>);
+
+struct LineState {
+    /// `None`: the line was removed.
+    bytes: Option<Bytes>,
+    frame: Stamp,
+    previous: Option<Line>,
+    weight: i64,
+}
+
+impl Line {
+    pub(super) fn new(
+        place: Place,
+        bytes: Option<Bytes>,
+        frame: Stamp,
+        previous: Option<Self>,
+    ) -> Self {
+        // A line of the base counts already: removing it takes one away. An added one counts while it is
+        // there.
+        let weight = i64::from(bytes.is_some()) - i64::from(place.base_slot().is_some());
+        Self(Arc::new(LineState { bytes, frame, previous, weight }))
+    }
+
+    /// The bytes; `None` if the frame removed it.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        self.0.bytes.as_ref()
+    }
+
+    /// The frame that left it like this.
+    pub fn frame(&self) -> Timestamp {
+        self.0.frame.get()
+    }
+
+    /// What an earlier frame had left under the same key; `None` if that was the base.
+    pub fn previous(&self) -> Option<&Self> {
+        self.0.previous.as_ref()
+    }
+}
+
+impl Drop for LineState {
+    /// Takes the chain apart link by link: dropping it in one go would recurse as deep as it is long.
+    fn drop(&mut self) {
+        let mut next = self.previous.take();
+        while let Some(line) = next {
+            next = Arc::into_inner(line.0).and_then(|mut state| state.previous.take());
+        }
+    }
+}
+
+impl Weight for Line {
+    fn weight(&self) -> i64 {
+        self.0.weight
+    }
+}
+
+impl Weight for Place {
+    fn weight(&self) -> i64 {
+        0
+    }
+}
+
+impl Table {
+    /// The table that a base holds, at this version.
+    pub fn new(base: Arc<Base>, version: Timestamp) -> Self {
+        Self {
+            rows: base.rows(),
+            len: base.len(),
+            sorted: base.order().is_some(),
+            lines: Tree::default(),
+            keys: Tree::default(),
+            version,
+            base,
+        }
+    }
+
+    /// How its lines are cut into cells.
+    pub fn shape(&self) -> &Arc<Shape> {
+        self.base.shape()
+    }
+
+    /// The frame that touched it last.
+    pub fn version(&self) -> Timestamp {
+        self.version
+    }
+
+    /// The same content at another version.
+    #[must_use]
+    pub fn at_version(mut self, version: Timestamp) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How long the file is, in bytes.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// How many lines there are, blank ones included.
+    pub fn lines(&self) -> u64 {
+        u64::from(self.base.lines()).saturating_add_signed(self.lines.weight())
+    }
+
+    /// Whether no frame touched it since its base.
+    pub fn is_base(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The base.
+    pub fn base(&self) -> &Arc<Base> {
+        &self.base
+    }
+
+    /// The row with this key. Cost: one probe of the index, whatever the size of the table.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn get(&self, key: &Key<'_>) -> Result<Option<Bytes>> {
+        Ok(self.find(key)?.map(|(_, bytes)| bytes))
+    }
+
+    /// The row with this key, and where it stands.
+    pub(super) fn find(&self, key: &Key<'_>) -> Result<Option<(Place, Bytes)>> {
+        if !self.keys.is_empty()
+            && let Some(place) = self.keys.get(&key.as_bytes().to_vec())
+        {
+            let line = self.lines.get(place).and_then(Line::bytes);
+            return Ok(line.map(|bytes| (*place, bytes.clone())));
+        }
+        let Some((slot, bytes)) = self.base.find(key)? else { return Ok(None) };
+        let place = Place::base(slot);
+        if self.lines.is_empty() {
+            return Ok(Some((place, bytes)));
+        }
+        match self.lines.get(&place) {
+            Some(line) => Ok(line.bytes().map(|bytes| (place, bytes.clone()))),
+            None => Ok(Some((place, bytes))),
+        }
+    }
+
+    /// The newest link of the chain of a key: what frames since the base left under it.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn chain(&self, key: &Key<'_>) -> Result<Option<Line>> {
+        if self.lines.is_empty() {
+            return Ok(None);
+        }
+        if let Some(place) = self.keys.get(&key.as_bytes().to_vec()) {
+            return Ok(self.lines.get(place).cloned());
+        }
+        let Some((slot, _)) = self.base.find(key)? else { return Ok(None) };
+        Ok(self.lines.get(&Place::base(slot)).cloned())
+    }
+
+    /// The bytes of the line at a place, if it is there.
+    pub(super) fn line(&self, place: Place) -> Result<Option<Bytes>> {
+        match (self.lines.get(&place), place.base_slot()) {
+            (Some(line), _) => Ok(line.bytes().cloned()),
+            (None, Some(slot)) => self.base.line(slot).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// How many lines stand before a place.
+    pub(super) fn ordinal(&self, place: Place) -> u64 {
+        u64::from(place.slot()).saturating_add_signed(self.lines.weight_before(&place))
+    }
+
+    /// The place of the line with this ordinal.
+    pub(super) fn place_at(&self, ordinal: u64) -> Option<Place> {
+        if ordinal >= self.lines() {
+            return None;
+        }
+        let before =
+            |place: &Place, weight: i64| u64::from(place.slot()).saturating_add_signed(weight);
+        let last = self.lines.last_where(|place, weight| before(place, weight) <= ordinal);
+        let Some((place, line, weight)) = last else {
+            return Some(Place::base(u32::try_from(ordinal).ok()?));
+        };
+        // All lines between this one and the wanted one are untouched lines of the base.
+        let steps = ordinal - before(place, weight);
+        let here = u64::from(line.bytes().is_some());
+        if steps == 0 && here == 1 {
+            return Some(*place);
+        }
+        let next = u64::from(place.slot()) + u64::from(place.base_slot().is_some());
+        Some(Place::base(u32::try_from(next + steps - here).ok()?))
+    }
+
+    /// Calls `visit` with every line, in order; runs of untouched lines of the base come as one piece if
+    /// `pieces` is set.
+    fn walk(&self, pieces: bool, mut visit: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        let mut slot = 0;
+        let base = |from: u32, to: u32, visit: &mut dyn FnMut(Bytes) -> Result<()>| {
+            if pieces {
+                // Pieces of a few blocks: the file is read in order and nothing large is copied.
+                return (from..to).step_by(PIECE).try_for_each(|start| {
+                    let end = to.min(start.saturating_add(PIECE as u32));
+                    visit(self.base.slice(start, end)?)
+                });
+            }
+            (from..to).try_for_each(|slot| visit(self.base.line(slot)?))
+        };
+        for (place, line) in self.lines.iter() {
+            base(slot, place.slot(), &mut visit)?;
+            slot = place.slot() + u32::from(place.base_slot().is_some());
+            if let Some(bytes) = line.bytes() {
+                visit(bytes.clone())?;
+            }
+        }
+        base(slot, self.base.lines(), &mut visit)
+    }
+
+    /// Calls `visit` with every line in order, blank ones included.
+    ///
+    /// # Errors
+    /// Those of reading the file and of `visit`.
+    pub fn for_each_line(&self, visit: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        self.walk(false, visit)
+    }
+
+    /// Calls `visit` with every row in order.
+    ///
+    /// # Errors
+    /// Those of reading the file and of `visit`.
+    pub fn for_each_row(&self, mut visit: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        let shape = self.shape();
+        self.walk(false, |line| if shape.is_blank(&line) { Ok(()) } else { visit(line) })
+    }
+
+    /// Calls `visit` with the bytes of the file, piece by piece.
+    ///
+    /// # Errors
+    /// Those of reading the file and of `visit`.
+    pub fn for_each_piece(&self, mut visit: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        visit(self.shape().header().clone())?;
+        self.walk(true, visit)
+    }
+
+    /// The rows in order, one at a time.
+    pub fn rows_iter(&self) -> Rows {
+        Rows { table: self.clone(), next: 0 }
+    }
+
+    /// The bytes of the whole file.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn to_bytes(&self) -> Result<Bytes> {
+        let mut file = Vec::with_capacity(usize::try_from(self.len).unwrap_or_default());
+        self.for_each_piece(|piece| {
+            file.extend_from_slice(&piece);
+            Ok(())
+        })?;
+        Ok(Bytes::from(file))
+    }
+
+    /// The same table as a base of its own, parsed afresh.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn flatten(&self) -> Result<Self> {
+        if self.is_base() {
+            return Ok(self.clone());
+        }
+        let base = Base::parse(self.to_bytes()?, Arc::clone(self.shape()))
+            .map_err(|error| Error::internal("a table does not parse any more").caused_by(error))?;
+        Ok(Self::new(Arc::new(base), self.version))
+    }
+
+    /// The key of a line; `None` for a blank line.
+    pub(super) fn key_of<'a>(&self, line: &'a [u8]) -> Option<Key<'a>> {
+        if self.shape().is_blank(line) { None } else { key_of(line, self.shape()) }
+    }
+}
+
+/// How many lines of the base are handed on as one piece.
+const PIECE: usize = if cfg!(test) { 3 } else { 4096 };
+
+/// The rows of a table, in order.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    table: Table,
+    next: u64,
+}
+
+impl Iterator for Rows {
+    type Item = Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let place = self.table.place_at(self.next)?;
+            self.next += 1;
+            match self.table.line(place).transpose()? {
+                Ok(line) if self.table.shape().is_blank(&line) => {}
+                line => return Some(line),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("version", &self.version).field("rows", &self.rows).finish()
+    }
+}

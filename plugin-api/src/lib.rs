@@ -1,0 +1,32 @@
+//! The vocabulary of ReedBase and the seams that plugins implement.
+//!
+//! This crate is what the kernel and every plugin have in common, and nothing else: the names of
+//! things ([`Timestamp`], [`FrameId`], [`TableName`]), what a cell means ([`Value`]), what a table
+//! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
+//! did to one table ([`Changeset`]), how things fail ([`Error`]), and the traits a plugin may
+//! implement ([`DeltaCodec`], [`Format`]).
+//!
+//! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
+//! generics, no async, no borrow that outlives a call. That is what lets a frozen binary interface be
+//! put under them without changing a line of a plugin. The bytes of rows are the exception: a
+//! [`bytes::Bytes`] is reference counted and stays valid for as long as somebody holds it.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod id;
+mod value;
+pub mod row;
+mod schema;
+mod changeset;
+mod codec;
+mod format;
+
+pub use bytes::Bytes;
+pub use changeset::{Changeset, Lines, Move, SchemaText, Shape};
+pub use codec::DeltaCodec;
+pub use error::{Error, ErrorKind, Position, Result};
+pub use format::{Document, Format, ImportOptions};
+pub use id::{FrameId, NodeId, TableName, Timestamp};
+pub use schema::{Column, ColumnType, LineEnd, Schema};
+pub use value::Value;

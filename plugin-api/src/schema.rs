@@ -1,0 +1,116 @@
+//! What a table looks like: the types of its columns, its key, and the dialect of its file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// The schema of a table, as its `schema.toml` says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// The byte between two cells.
+    pub delimiter: u8,
+    /// The line end of rows that ReedBase writes.
+    pub line_end: LineEnd,
+    /// The columns, in the order of the file.
+    pub columns: Vec<Column>,
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The name, as it stands in the header.
+    pub name: String,
+    /// What the cells mean.
+    pub kind: ColumnType,
+    /// Whether the column is part of the primary key.
+    pub primary_key: bool,
+}
+
+/// What the cells of a column mean.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Any text.
+    #[default]
+    String,
+    /// A whole number.
+    Integer,
+    /// A floating-point number.
+    Float,
+    /// A number kept as text and compared as a number.
+    Decimal,
+    /// `true` or `false`, also written `1` or `0`.
+    Boolean,
+    /// An instant.
+    Timestamp,
+    /// A day.
+    Date,
+    /// A JSON value.
+    Json,
+    /// Bytes, as base64.
+    Binary,
+}
+
+impl ColumnType {
+    const NAMES: [(Self, &'static str); 9] = [
+        (Self::String, "string"),
+        (Self::Integer, "integer"),
+        (Self::Float, "float"),
+        (Self::Decimal, "decimal"),
+        (Self::Boolean, "boolean"),
+        (Self::Timestamp, "timestamp"),
+        (Self::Date, "date"),
+        (Self::Json, "json"),
+        (Self::Binary, "binary"),
+    ];
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(kind, _)| kind == self).map_or("string", |(_, n)| n);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for ColumnType {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = Self::NAMES.iter().find(|(_, name)| *name == text);
+        known.map(|(kind, _)| *kind).ok_or_else(|| {
+            let names: Vec<_> = Self::NAMES.iter().map(|(_, name)| *name).collect();
+            Error::invalid(format!("`{text}` is not a type"))
+                .help(format!("the types are {}", names.join(", ")))
+        })
+    }
+}
+
+/// How a line ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there are no others: a lone CR is content")]
+pub enum LineEnd {
+    /// `\n`
+    #[default]
+    Lf,
+    /// `\r\n`
+    CrLf,
+}
+
+impl LineEnd {
+    /// The bytes.
+    pub fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+        }
+    }
+}
+
+impl Schema {
+    /// The positions of the key's columns, in the order of the file.
+    pub fn key(&self) -> Vec<usize> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| column.primary_key).map(|(index, _)| index).collect()
+    }
+}
