@@ -16,3 +16,4 @@ pub mod delta;
 pub mod schema;
 pub mod frame;
 pub mod log;
+pub mod journal;

@@ -10,6 +10,7 @@
 //! Which subset, prefix and tear is drawn from a seed, so that a failing image can be made again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +19,7 @@ use reedbase_plugin_api::{Error, Result};
 use super::{Access, File, LockFile, MemoryStorage, Stat, Storage};
 
 /// A storage over memory that records, and fails on demand; clones are the same storage.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FaultyStorage {
     view: MemoryStorage,
     record: Arc<Mutex<Record>>,
@@ -36,7 +37,7 @@ pub enum Fault {
     Io,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Record {
     /// The files that were there at the start: path, inode, content.
     start: Vec<(String, u64, Vec<u8>)>,
@@ -47,7 +48,7 @@ struct Record {
     crashed: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Operation {
     Create { path: String, inode: u64 },
     Write { inode: u64, offset: u64, bytes: Vec<u8> },
@@ -57,6 +58,12 @@ enum Operation {
     Exchange { one: String, other: String },
     Remove { path: String },
     SyncFolder { folder: String },
+}
+
+impl fmt::Debug for FaultyStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FaultyStorage")
+    }
 }
 
 impl FaultyStorage {

@@ -2,6 +2,7 @@
 //! memory storage, as several processes open one folder.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
@@ -11,19 +12,19 @@ use reedbase_plugin_api::{Error, Result};
 use super::{Access, File, LockFile, LockMode, Stat, Storage};
 
 /// A folder in memory; clones are the same folder.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryStorage {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     names: Mutex<Names>,
     /// Counts changes, instead of a clock.
     ticks: AtomicI64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Names {
     files: BTreeMap<String, Arc<MemoryFile>>,
     folders: BTreeSet<String>,
@@ -76,6 +77,12 @@ impl MemoryStorage {
         });
         names.files.insert(path.to_owned(), Arc::clone(&file));
         file
+    }
+}
+
+impl fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryStorage")
     }
 }
 
@@ -150,12 +157,17 @@ impl Storage for MemoryStorage {
     }
 }
 
-#[derive(Debug)]
 struct MemoryFile {
     content: RwLock<Vec<u8>>,
     modified: AtomicI64,
     inode: u64,
     shared: Arc<Shared>,
+}
+
+impl fmt::Debug for MemoryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryFile({})", self.inode)
+    }
 }
 
 impl MemoryFile {

@@ -1,0 +1,522 @@
+//! Reading on, and appending.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Error, ErrorKind, Result, Timestamp};
+
+use super::record::{HEADER, Header, encode_frame, read_frame};
+use super::segment::{Before, START, Segment, State, Window, segment_name, segment_number};
+use crate::frame::Frame;
+use crate::storage::{Access, File, Storage};
+
+/// A place in the journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Position {
+    /// The number of the segment.
+    pub segment: u64,
+    /// The offset in it.
+    pub offset: u64,
+}
+
+/// The journal of a database, as one handle of it sees it.
+#[derive(Debug)]
+pub struct Journal {
+    storage: Arc<dyn Storage>,
+    access: Access,
+    segment: Segment,
+    /// Where the next record goes, as far as this handle knows.
+    end: u64,
+    /// How far the file is filled with zeros.
+    allocated: u64,
+    /// How many bytes this handle appended: the more, the further it fills ahead.
+    appended: u64,
+    newest: Timestamp,
+    sequence: u64,
+}
+
+/// What a first look at the journal found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Scan {
+    /// The frames, oldest first.
+    pub frames: Vec<Frame>,
+    /// What was cut off and kept aside: paths.
+    pub torn: Vec<String>,
+}
+
+/// How the record at some place looks.
+enum Found {
+    Frame(Box<Frame>, u64),
+    /// Zeros, or the end of the file.
+    End,
+    /// Neither.
+    Bad,
+}
+
+impl Journal {
+    /// Reads the whole journal, making its first segment if there is none. With `cut`, which needs the
+    /// lock, a torn tail is cut off; without it is left alone and ignored.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) if a record is damaged that was durable once.
+    pub fn open(storage: Arc<dyn Storage>, access: Access, cut: bool) -> Result<(Self, Scan)> {
+        let numbers = storage.list("journal")?;
+        let mut numbers: Vec<u64> =
+            numbers.iter().filter_map(|name| segment_number(name)).collect();
+        numbers.sort_unstable();
+        let mut segments = Vec::new();
+        for number in numbers {
+            segments.extend(Segment::open(&*storage, number, access)?);
+        }
+        if segments.is_empty() {
+            segments.push(Segment::create(&*storage, 1, Before::default())?);
+        }
+        let mut scan = Scan::default();
+        let mut journal = None;
+        for (index, segment) in segments.iter().enumerate() {
+            let next = segments.get(index + 1);
+            let required = next.map_or(0, |next| next.before.previous_end);
+            let journal =
+                journal.get_or_insert_with(|| Self::at(&storage, access, segment.clone()));
+            journal.enter(segment.clone());
+            scan.frames.extend(journal.scan_segment(required)?);
+            if next.is_none() && cut {
+                scan.torn.extend(journal.cut_torn_tail()?);
+            }
+        }
+        let journal = journal.ok_or_else(|| Error::internal("the journal has no segment"))?;
+        Ok((journal, scan))
+    }
+
+    fn at(storage: &Arc<dyn Storage>, access: Access, segment: Segment) -> Self {
+        let (newest, sequence) = (segment.before.newest, segment.before.sequence);
+        let storage = Arc::clone(storage);
+        let (end, allocated, appended) = (START, START, 0);
+        Self { storage, access, segment, end, allocated, appended, newest, sequence }
+    }
+
+    fn enter(&mut self, segment: Segment) {
+        self.segment = segment;
+        (self.end, self.allocated) = (START, START);
+    }
+
+    /// Where the next record goes.
+    pub fn position(&self) -> Position {
+        Position { segment: self.segment.number, offset: self.end }
+    }
+
+    /// The timestamp of the newest frame.
+    pub fn newest(&self) -> Timestamp {
+        self.newest
+    }
+
+    /// How many frames this node made.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The file that the next record goes to, to sync it.
+    pub fn file(&self) -> Arc<dyn File> {
+        Arc::clone(&self.segment.file)
+    }
+
+    /// The frames that others appended since this handle looked last. Needs no lock.
+    ///
+    /// # Errors
+    /// Those of the storage. [`NotFound`](ErrorKind::NotFound) if the segments in between were removed:
+    /// then the database must be opened again.
+    pub fn tail(&mut self) -> Result<Vec<Frame>> {
+        let mut frames = Vec::new();
+        loop {
+            self.read_on(&mut frames)?;
+            if self.segment.state()? == State::Open {
+                return Ok(frames);
+            }
+            // The state may have been set after the last record was read: look again before leaving.
+            self.read_on(&mut frames)?;
+            let next = self.segment.number + 1;
+            match Segment::open(&*self.storage, next, self.access)? {
+                Some(segment) => self.enter(segment),
+                None if self.later_segment()? => {
+                    return Err(Error::not_found("a part of the journal was removed meanwhile"));
+                }
+                None => return Ok(frames),
+            }
+        }
+    }
+
+    fn later_segment(&self) -> Result<bool> {
+        let names = self.storage.list("journal")?;
+        let mut numbers = names.iter().filter_map(|name| segment_number(name));
+        Ok(numbers.any(|number| number > self.segment.number))
+    }
+
+    fn read_on(&mut self, frames: &mut Vec<Frame>) -> Result<()> {
+        let mut window = Window::new();
+        while let Found::Frame(frame, len) = self.record(&mut window, self.end)? {
+            self.end += len;
+            if frame.info.timestamp > self.newest {
+                self.newest = frame.info.timestamp;
+                self.sequence = self.sequence.max(frame.info.sequence);
+                frames.push(*frame);
+            }
+        }
+        self.allocated = self.allocated.max(self.end);
+        Ok(())
+    }
+
+    /// Reads a segment from its start; its records must reach `required`.
+    fn scan_segment(&mut self, required: u64) -> Result<Vec<Frame>> {
+        let mut frames = Vec::new();
+        self.read_on(&mut frames)?;
+        let durable = self.durable_beyond(self.end)?.max(required);
+        if durable > self.end {
+            return Err(Error::corrupt("a record of the journal is damaged")
+                .at_path(self.storage.full_path(&segment_name(self.segment.number)))
+                .at_byte(self.end)
+                .help("restore the file from a backup; nothing was changed"));
+        }
+        Ok(frames)
+    }
+
+    /// How far the segment was once known to be synced, by what the records behind a bad one say.
+    fn durable_beyond(&self, from: u64) -> Result<u64> {
+        let mut window = Window::new();
+        let len = self.segment.file.stat()?.len;
+        let mut durable = 0;
+        for offset in (from..len).step_by(8) {
+            let bytes = window.get(&*self.segment.file, offset, HEADER as u64)?;
+            if bytes.starts_with(b"RDBF")
+                && let Ok(Some(header)) = Header::read(&bytes, self.segment.number, offset)
+            {
+                durable = durable.max(header.synced_to);
+            }
+        }
+        Ok(durable)
+    }
+
+    fn record(&self, window: &mut Window, offset: u64) -> Result<Found> {
+        let file = &*self.segment.file;
+        let bytes = window.get(file, offset, HEADER as u64)?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Ok(Found::End);
+        }
+        let path = || self.storage.full_path(&segment_name(self.segment.number));
+        let header = Header::read(&bytes, self.segment.number, offset);
+        let Some(header) = header.map_err(|error| error.at_path(path()))? else {
+            return Ok(Found::Bad);
+        };
+        let len = u64::from(header.payload_len);
+        let payload = window.get(file, offset + HEADER as u64, len)?;
+        if payload.len() as u64 != len || crc32fast::hash(&payload) != header.payload_crc {
+            return Ok(Found::Bad);
+        }
+        let frame = read_frame(&header, payload);
+        let frame = frame.map_err(|error| error.at_path(path()).at_byte(offset))?;
+        Ok(Found::Frame(Box::new(frame), header.record_len()))
+    }
+
+    /// Cuts off what is behind the last good record, if it is not zeros, and keeps it aside. Needs the
+    /// lock.
+    fn cut_torn_tail(&mut self) -> Result<Option<String>> {
+        let file = Arc::clone(&self.segment.file);
+        let len = file.stat()?.len;
+        let rest = crate::storage::read_range(&*file, self.end, len.saturating_sub(self.end))?;
+        let torn = rest.len() - rest.iter().rev().take_while(|byte| **byte == 0).count();
+        if torn == 0 {
+            return Ok(None);
+        }
+        let aside = format!("journal/{:010}.torn-{}", self.segment.number, self.end);
+        self.storage.write_new(&aside, rest.get(..torn).unwrap_or_default())?;
+        file.set_len(self.end)?;
+        file.sync()?;
+        self.storage.sync_folder("journal")?;
+        self.allocated = self.end;
+        Ok(Some(aside))
+    }
+
+    /// Makes sure that records can be appended here: moves on if a sync failed in this segment, and cuts
+    /// the half-written record of a peer that died. Needs the lock, after [`tail`](Self::tail).
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn prepare(&mut self) -> Result<()> {
+        let mut window = Window::new();
+        if let Found::Bad = self.record(&mut window, self.end)? {
+            self.cut_torn_tail()?;
+        }
+        match self.segment.state()? {
+            State::Failed(durable) => self.leave_failed(durable),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies every whole record past the last known sync into a new segment, and goes on there.
+    fn leave_failed(&mut self, durable: u64) -> Result<()> {
+        let mut window = Window::new();
+        let (mut offset, mut records) = (durable, Vec::new());
+        while let Found::Frame(frame, len) = self.record(&mut window, offset)? {
+            records.push(frame);
+            offset += len;
+        }
+        let oldest = records.first().map(|frame| &frame.info);
+        let before = Before {
+            newest: oldest.map_or(self.newest, |info| info.parent),
+            sequence: oldest.map_or(self.sequence, |info| info.sequence.saturating_sub(1)),
+            previous_end: durable,
+        };
+        let segment = Segment::create(&*self.storage, self.segment.number + 1, before)?;
+        let mut end = START;
+        for frame in records {
+            let record = encode_frame(&frame, segment.number, end, START)?;
+            segment.file.write_at(&record, end)?;
+            end += record.len() as u64;
+        }
+        segment.file.sync()?;
+        self.enter(segment);
+        (self.end, self.allocated) = (end, end);
+        Ok(())
+    }
+
+    /// Writes a frame behind the last. Needs the lock, after [`tail`](Self::tail) and
+    /// [`prepare`](Self::prepare). It is durable once [`file`](Self::file) is synced.
+    ///
+    /// # Errors
+    /// Those of the storage; then nothing was appended.
+    pub fn append(&mut self, frame: &Frame, synced_to: Position) -> Result<Position> {
+        let known = if synced_to.segment == self.segment.number { synced_to.offset } else { START };
+        let record = encode_frame(frame, self.segment.number, self.end, known)?;
+        let end = self.end + record.len() as u64;
+        if end > self.allocated {
+            self.fill_ahead(end);
+        }
+        if let Err(error) = self.segment.file.write_at(&record, self.end) {
+            self.wipe(record.len());
+            return Err(error);
+        }
+        self.end = end;
+        self.appended += record.len() as u64;
+        self.newest = frame.info.timestamp;
+        self.sequence = frame.info.sequence;
+        Ok(self.position())
+    }
+
+    /// Fills the file with zeros ahead of need, so that a sync has only data to write. It does not
+    /// matter if it fails: then the record itself makes the file longer.
+    fn fill_ahead(&mut self, end: u64) {
+        let ahead = self.appended.clamp(AHEAD_MIN, AHEAD_MAX);
+        let target = (end + ahead).next_multiple_of(4096);
+        let len = usize::try_from(target.saturating_sub(self.allocated)).unwrap_or_default();
+        let filled = self.segment.file.write_at(&vec![0; len], self.allocated);
+        if filled.is_ok() {
+            self.allocated = target;
+        }
+    }
+
+    /// Takes back a record that was perhaps written in part.
+    fn wipe(&mut self, len: usize) {
+        // If this fails too, the torn record is cut by whoever comes next.
+        drop(self.segment.file.write_at(&vec![0; len], self.end));
+    }
+
+    /// Marks the segment after a failed sync: only what lies below is known durable.
+    pub fn mark_failed(&self, durable: Position) {
+        let offset = if durable.segment == self.segment.number { durable.offset } else { START };
+        // If not even this can be written, the records are torn for whoever comes next, and cut.
+        drop(self.segment.set_state(State::Failed(offset.max(START))));
+    }
+
+    /// Begins a new segment. Needs the lock, after [`tail`](Self::tail) and [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn roll(&mut self) -> Result<()> {
+        if self.end == START {
+            return Ok(());
+        }
+        self.segment.file.sync()?;
+        let (newest, sequence) = (self.newest, self.sequence);
+        let before = Before { newest, sequence, previous_end: self.end };
+        let next = Segment::create(&*self.storage, self.segment.number + 1, before)?;
+        self.segment.set_state(State::Rolled)?;
+        self.enter(next);
+        Ok(())
+    }
+
+    /// Removes all segments before the current one: what they say stands elsewhere.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn remove_old_segments(&self) -> Result<()> {
+        for name in self.storage.list("journal")? {
+            if segment_number(&name).is_some_and(|number| number < self.segment.number) {
+                self.storage.remove(&format!("journal/{name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many bytes of records the current segment holds.
+    pub fn len(&self) -> u64 {
+        self.end - START
+    }
+
+    /// Gives back what was filled ahead. Needs the lock, after [`tail`](Self::tail).
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn give_back(&mut self) -> Result<()> {
+        if self.segment.state()? == State::Open && self.allocated > self.end {
+            self.segment.file.set_len(self.end)?;
+            self.allocated = self.end;
+        }
+        Ok(())
+    }
+
+    /// A failure that says that the outcome of a commit is unknown.
+    pub fn outcome_unknown(source: Error) -> Error {
+        Error::new(
+            ErrorKind::OutcomeUnknown,
+            "the disk failed while the commit was made durable; whether it survives a power cut is unknown",
+        )
+        .help("open the database again and look: rdb log")
+        .caused_by(source)
+    }
+}
+
+/// How far a handle fills ahead: a page at first, more the more it appends.
+const AHEAD_MIN: u64 = 4096;
+const AHEAD_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Action, ChangeBody, FrameInfo, TableChange};
+    use crate::storage::MemoryStorage;
+    use reedbase_plugin_api::{Bytes, NodeId, TableName};
+
+    fn frame(n: i64) -> Frame {
+        let table = TableName::new("t").unwrap();
+        let info = FrameInfo {
+            timestamp: Timestamp::from_micros(n),
+            node: NodeId::from_bits(1),
+            wall: Timestamp::from_micros(n),
+            parent: Timestamp::from_micros(n - 1),
+            sequence: n as u64,
+            user: "u".into(),
+            name: (n % 2 == 0).then(|| format!("frame {n}")),
+            details: [("client".to_owned(), "test".to_owned())].into(),
+            tables: vec![(table.clone(), Action::UPDATE)],
+        };
+        let body = if n % 3 == 0 {
+            ChangeBody::File { len: 5, sha256: [9; 32] }
+        } else {
+            ChangeBody::Inline(Bytes::from(vec![n as u8; 20 + n as usize]))
+        };
+        let base = Timestamp::from_micros(n - 1);
+        let changes = vec![TableChange { table, action: Action::UPDATE, base, body }];
+        Frame { info: Arc::new(info), changes }
+    }
+
+    fn open(storage: &MemoryStorage) -> (Journal, Scan) {
+        Journal::open(Arc::new(storage.clone()), Access::Write, true).unwrap()
+    }
+
+    fn append(journal: &mut Journal, n: i64) {
+        let synced = journal.position();
+        journal.prepare().unwrap();
+        journal.append(&frame(n), synced).unwrap();
+    }
+
+    fn numbers(frames: &[Frame]) -> Vec<i64> {
+        frames.iter().map(|frame| frame.info.timestamp.as_micros()).collect()
+    }
+
+    #[test]
+    fn frames_come_back_and_others_see_them() {
+        let storage = MemoryStorage::new();
+        let (mut one, _) = open(&storage);
+        let (mut other, _) = open(&storage);
+        append(&mut one, 1);
+        append(&mut one, 2);
+        assert_eq!(other.tail().unwrap(), [frame(1), frame(2)]);
+        append(&mut other, 3);
+        assert_eq!(one.tail().unwrap(), [frame(3)]);
+        one.roll().unwrap();
+        append(&mut one, 4);
+        assert_eq!(other.tail().unwrap(), [frame(4)]);
+        assert_eq!(numbers(&open(&storage).1.frames), [1, 2, 3, 4]);
+        one.remove_old_segments().unwrap();
+        let (journal, scan) = open(&storage);
+        assert_eq!(numbers(&scan.frames), [4]);
+        assert_eq!((journal.newest().as_micros(), journal.sequence()), (4, 4));
+        one.roll().unwrap();
+        one.remove_old_segments().unwrap();
+        assert_eq!(open(&storage).0.newest().as_micros(), 4);
+        one.roll().unwrap();
+        append(&mut one, 5);
+        one.roll().unwrap();
+        one.remove_old_segments().unwrap();
+        assert!(other.tail().unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_and_kept_and_damage_is_named() {
+        let storage = MemoryStorage::new();
+        let (mut journal, _) = open(&storage);
+        let mut ends = Vec::new();
+        for n in 1..=3 {
+            append(&mut journal, n);
+            ends.push(journal.position().offset as usize);
+        }
+        let path = segment_name(1);
+        let whole = storage.files()[&path].clone();
+        for at in 64..ends[2] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            let storage = MemoryStorage::from_files([(path.clone(), damaged)].into());
+            let opened = Journal::open(Arc::new(storage.clone()), Access::Write, true);
+            let padding = ends.iter().any(|end| (end - 8..*end).contains(&at));
+            if padding && opened.as_ref().is_ok_and(|(_, scan)| scan.frames.len() == 3) {
+                // The zeros behind a payload say nothing.
+            } else if at < ends[1] {
+                // A later record says that this one was durable.
+                let error = opened.unwrap_err();
+                assert!(error.is_corrupt(), "{at}");
+                assert!(error.to_string().contains(&path), "{error}");
+            } else {
+                let (mut journal, scan) = opened.unwrap();
+                assert_eq!(numbers(&scan.frames), [1, 2], "{at}");
+                assert_eq!(scan.torn.len(), 1, "{at}");
+                append(&mut journal, 9);
+                assert_eq!(numbers(&open(&storage).1.frames), [1, 2, 9]);
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_journal_goes_on_in_a_new_segment() {
+        let storage = MemoryStorage::new();
+        let (mut one, _) = open(&storage);
+        let (mut other, _) = open(&storage);
+        append(&mut one, 1);
+        let durable = one.position();
+        append(&mut one, 2);
+        one.mark_failed(durable);
+        assert_eq!(numbers(&other.tail().unwrap()), [1, 2]);
+        other.prepare().unwrap();
+        append(&mut other, 3);
+        assert_eq!(other.position().segment, 2);
+        assert_eq!(numbers(&open(&storage).1.frames), [1, 2, 3]);
+        assert_eq!(numbers(&one.tail().unwrap()), [3]);
+        // What was not durable in the first segment may be lost there: the second repeats it.
+        let mut files = storage.files();
+        files.get_mut(&segment_name(1)).unwrap().truncate(durable.offset as usize);
+        let storage = MemoryStorage::from_files(files.clone());
+        assert_eq!(numbers(&open(&storage).1.frames), [1, 2, 3]);
+        files.get_mut(&segment_name(1)).unwrap().truncate(durable.offset as usize - 8);
+        let storage = Arc::new(MemoryStorage::from_files(files));
+        assert!(Journal::open(storage, Access::Write, true).unwrap_err().is_corrupt());
+    }
+}
