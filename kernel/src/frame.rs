@@ -112,6 +112,16 @@ pub struct TableChange {
     pub body: ChangeBody,
 }
 
+impl TableChange {
+    /// About how many bytes it takes in the journal.
+    pub fn bytes(&self) -> u64 {
+        match &self.body {
+            ChangeBody::Inline(bytes) => bytes.len() as u64 + 128,
+            ChangeBody::File { len, .. } => *len,
+        }
+    }
+}
+
 /// Where a changeset is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the journal has these two ways")]

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod limits;
 pub mod storage;
 pub mod clock;
 pub mod wire;
@@ -17,3 +18,11 @@ pub mod schema;
 pub mod frame;
 pub mod log;
 pub mod journal;
+pub mod mark;
+pub mod cache;
+pub mod history;
+pub mod store;
+pub mod state;
+pub mod database;
+
+pub use limits::Limits;

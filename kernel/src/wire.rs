@@ -142,7 +142,7 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`varint`](Self::varint).
-    pub fn len(&mut self) -> Result<usize> {
+    pub fn length(&mut self) -> Result<usize> {
         let start = self.at as u64;
         let len = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
         if len > self.left() {
@@ -154,9 +154,9 @@ impl Reader {
     /// The next bytes, with their length before them.
     ///
     /// # Errors
-    /// As for [`len`](Self::len).
+    /// As for [`length`](Self::length).
     pub fn bytes(&mut self) -> Result<Bytes> {
-        let len = self.len()?;
+        let len = self.length()?;
         self.take(len)
     }
 

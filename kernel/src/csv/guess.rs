@@ -81,9 +81,10 @@ fn narrowest(text: &str) -> ColumnType {
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if matches!(text, "true" | "false") {
         ColumnType::Boolean
-    } else if !all_digits(whole) || (whole.len() > 1 && whole.starts_with('0')) {
-        ColumnType::String
-    } else if fraction.is_some_and(|fraction| !all_digits(fraction)) {
+    } else if !all_digits(whole)
+        || (whole.len() > 1 && whole.starts_with('0'))
+        || fraction.is_some_and(|fraction| !all_digits(fraction))
+    {
         ColumnType::String
     } else if fraction.is_some() || text.parse::<i64>().is_err() {
         ColumnType::Decimal

@@ -53,7 +53,7 @@ impl DeltaCodec for BsdiffCodec {
     fn decode(&self, bytes: &Bytes) -> Result<Vec<Changeset>> {
         let mut reader = Reader::new(bytes.clone());
         let shapes = read_shapes(&mut reader)?;
-        let count = reader.len()?;
+        let count = reader.length()?;
         let mut changesets = Vec::new();
         for _ in 0..count {
             let mut changeset = read_head(&mut reader, &shapes)?;
@@ -83,11 +83,14 @@ fn put_runs(out: &mut Vec<u8>, runs: &[Lines]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// A run whose bytes stand elsewhere: start, lines, length.
+type BareRun = (u64, u64, usize);
+
 /// The places of runs with the lengths of their bytes, and the sum of these.
-fn read_runs(reader: &mut Reader) -> Result<(Vec<(u64, u64, usize)>, usize)> {
+fn read_runs(reader: &mut Reader) -> Result<(Vec<BareRun>, usize)> {
     let mut runs = Vec::new();
     let (mut end, mut sum) = (0, 0_usize);
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         let (start, count) = read_place(reader, &mut end)?;
         let len = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
         sum = sum.checked_add(len).ok_or_else(|| Error::corrupt("a length exceeds the data"))?;
@@ -96,9 +99,9 @@ fn read_runs(reader: &mut Reader) -> Result<(Vec<(u64, u64, usize)>, usize)> {
     Ok((runs, sum))
 }
 
-fn fill_runs(runs: Vec<(u64, u64, usize)>, bytes: &Bytes) -> Vec<Lines> {
+fn fill_runs(runs: Vec<BareRun>, bytes: &Bytes) -> Vec<Lines> {
     let mut at = 0;
-    let fill = |(start, count, len): (u64, u64, usize)| {
+    let fill = |(start, count, len): BareRun| {
         let from = at;
         at += len;
         Lines { start, count, bytes: bytes.slice(from..at) }
@@ -110,7 +113,9 @@ fn fill_runs(runs: Vec<(u64, u64, usize)>, bytes: &Bytes) -> Vec<Lines> {
 fn make_patch(old: &[u8], new: &[u8]) -> Result<Vec<u8>> {
     let mut patch = Vec::new();
     if !new.is_empty() {
-        let differ = qbsdiff::Bsdiff::new(old, new).compression_level(9);
+        // A level of bzip2 stands for a block of so many 100 KB, and for the memory that takes.
+        let level = u32::try_from(new.len() / 100_000 + 1).unwrap_or(9).min(9);
+        let differ = qbsdiff::Bsdiff::new(old, new).compression_level(level);
         differ.compare(&mut patch).map_err(|source| Error::io("make a patch", "", source))?;
     }
     Ok(patch)

@@ -53,7 +53,7 @@ impl DeltaCodec for RowsCodec {
     fn decode(&self, bytes: &Bytes) -> Result<Vec<Changeset>> {
         let mut reader = Reader::new(bytes.clone());
         let shapes = read_shapes(&mut reader)?;
-        let count = reader.len()?;
+        let count = reader.length()?;
         let mut changesets = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
             changesets.push(read_changeset(&mut reader, &shapes)?);
@@ -81,12 +81,12 @@ pub(super) fn put_shapes(out: &mut Vec<u8>, shapes: &[&Shape]) {
 }
 
 pub(super) fn read_shapes(reader: &mut Reader) -> Result<Vec<Shape>> {
-    let count = reader.len()?;
+    let count = reader.length()?;
     let mut shapes = Vec::with_capacity(count.min(16));
     for _ in 0..count {
         let delimiter = reader.byte()?;
         let header = reader.bytes()?;
-        let columns = reader.len()?;
+        let columns = reader.length()?;
         let mut key = Vec::with_capacity(columns.min(16));
         for _ in 0..columns {
             key.push(usize::try_from(reader.varint()?).unwrap_or(usize::MAX));
@@ -203,7 +203,7 @@ pub(super) fn put_moves(out: &mut Vec<u8>, moves: &[Move]) {
 }
 
 pub(super) fn read_moves(reader: &mut Reader) -> Result<Vec<Move>> {
-    let count = reader.len()?;
+    let count = reader.length()?;
     let mut moves = Vec::with_capacity(count.min(1024));
     for _ in 0..count {
         let moved = Move { from: reader.varint()?, to: reader.varint()?, count: reader.varint()? };
@@ -218,12 +218,12 @@ pub(super) fn read_moves(reader: &mut Reader) -> Result<Vec<Move>> {
 fn read_changeset(reader: &mut Reader, shapes: &[Shape]) -> Result<Changeset> {
     let mut changeset = read_head(reader, shapes)?;
     let mut end = 0;
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         let (start, count) = read_place(reader, &mut end)?;
         changeset.removed.push(Lines { start, count, bytes: reader.bytes()? });
     }
     end = 0;
-    for number in 0..reader.len()? {
+    for number in 0..reader.length()? {
         let (start, count) = read_place(reader, &mut end)?;
         let old = changeset.removed.get(number).map_or(&[][..], |run| &run.bytes);
         let bytes = read_added(reader, old)?;

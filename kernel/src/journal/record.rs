@@ -164,11 +164,11 @@ pub(super) fn read_frame(header: &Header, payload: Bytes) -> Result<Frame> {
     let user = reader.text()?;
     let name = Some(reader.text()?).filter(|name| !name.is_empty());
     let mut details = BTreeMap::new();
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         details.insert(reader.text()?, reader.text()?);
     }
     let mut changes = Vec::new();
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         changes.push(read_change(&mut reader, timestamp)?);
     }
     reader.end()?;

@@ -358,7 +358,7 @@ impl Journal {
     }
 
     /// How many bytes of records the current segment holds.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.end - START
     }
 

@@ -93,7 +93,7 @@ impl UserDictionary {
     }
 
     /// How many users there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.names.len()
     }
 
@@ -133,7 +133,7 @@ mod tests {
         users.write(&storage).unwrap();
         let users = UserDictionary::read(&*storage).unwrap();
         assert_eq!(users.name(1), Some("jane|doe"));
-        assert_eq!(users.len(), 2);
+        assert_eq!(users.count(), 2);
         for damage in
             ["code|username|created_at\n0|a|1\n0|b|2\n", "x\n", "code|username|created_at\n0|a\n"]
         {

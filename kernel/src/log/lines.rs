@@ -85,15 +85,11 @@ impl LogFile {
     /// # Errors
     /// Those of the storage.
     pub fn append(&self, end: u64, lines: &[Vec<String>]) -> Result<u64> {
-        let (file, end) = match self.storage.open(&self.path, Access::Write)? {
-            Some(file) if end > 0 => (file, end),
-            _ => (self.storage.create(&self.path)?, 0),
+        let file = match self.storage.open(&self.path, Access::Write)? {
+            Some(file) if end > 0 => file,
+            _ => return self.replace(lines),
         };
         let mut text = Vec::new();
-        if end == 0 {
-            text.extend_from_slice(self.header.as_bytes());
-            text.push(b'\n');
-        }
         for cells in lines {
             text.extend_from_slice(&self.line(cells));
         }

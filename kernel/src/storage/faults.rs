@@ -9,7 +9,7 @@
 //!
 //! Which subset, prefix and tear is drawn from a seed, so that a failing image can be made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,6 +86,11 @@ impl FaultyStorage {
         self.lock().asked
     }
 
+    /// Whether the crash happened.
+    pub fn has_crashed(&self) -> bool {
+        self.lock().crashed
+    }
+
     /// The files as the programs saw them last.
     pub fn view(&self) -> BTreeMap<String, Vec<u8>> {
         self.view.files()
@@ -97,9 +102,12 @@ impl FaultyStorage {
         let record = self.lock();
         let mut disk = Disk::new(&record.start);
         let mut choice = Choice(seed);
-        for (at, operation) in record.operations.iter().enumerate() {
-            let later = record.operations.get(at + 1..).unwrap_or_default();
-            disk.replay(operation, later, &mut choice);
+        let last_write =
+            record.operations.iter().rposition(|op| matches!(op, Operation::Write { .. }));
+        let fates = durable(&record.operations);
+        for (at, (operation, durable)) in record.operations.iter().zip(fates).enumerate() {
+            let fate = Fate { durable, last_write: Some(at) == last_write };
+            disk.replay(operation, fate, &mut choice);
         }
         disk.image()
     }
@@ -227,28 +235,66 @@ impl File for FaultyFile {
     }
 }
 
+/// What is known of an operation when the machine stops.
+#[derive(Clone, Copy)]
+struct Fate {
+    /// A sync came after it.
+    durable: bool,
+    /// It was the last write: it may be torn.
+    last_write: bool,
+}
+
+/// Which operations a later sync made durable.
+fn durable(operations: &[Operation]) -> Vec<bool> {
+    let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
+    let mut fates: Vec<bool> = operations
+        .iter()
+        .rev()
+        .map(|operation| match operation {
+            Operation::Sync { inode } => files.insert(*inode),
+            Operation::SyncFolder { folder } => folders.insert(folder.as_str()),
+            Operation::Write { inode, .. } | Operation::SetLen { inode, .. } => {
+                files.contains(inode)
+            }
+            names => names.folder().is_some_and(|folder| folders.contains(folder)),
+        })
+        .collect();
+    fates.reverse();
+    fates
+}
+
+impl Operation {
+    /// The folder in which it changes a name.
+    fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Create { path, .. } | Self::Remove { path } => Some(folder_of(path)),
+            Self::Rename { to, .. } => Some(folder_of(to)),
+            Self::Exchange { one, .. } => Some(folder_of(one)),
+            _ => None,
+        }
+    }
+}
+
 /// The disk that a replay builds.
 struct Disk {
     names: BTreeMap<String, u64>,
     contents: BTreeMap<u64, Vec<u8>>,
     /// Folders in which a change of names was lost: later ones before the next sync are lost too.
-    stopped: BTreeMap<String, ()>,
+    stopped: BTreeSet<String>,
 }
 
 impl Disk {
     fn new(start: &[(String, u64, Vec<u8>)]) -> Self {
         let names = start.iter().map(|(path, inode, _)| (path.clone(), *inode)).collect();
         let contents = start.iter().map(|(_, inode, bytes)| (*inode, bytes.clone())).collect();
-        Self { names, contents, stopped: BTreeMap::new() }
+        Self { names, contents, stopped: BTreeSet::new() }
     }
 
     /// Applies an operation, unless the crash lost it.
-    fn replay(&mut self, operation: &Operation, later: &[Operation], choice: &mut Choice) {
+    fn replay(&mut self, operation: &Operation, fate: Fate, choice: &mut Choice) {
         match operation {
             Operation::Write { inode, offset, bytes } => {
-                let durable = later.iter().any(|op| is_sync_of(op, *inode));
-                let last = !later.iter().any(|op| matches!(op, Operation::Write { .. }));
-                let kept = match (durable, last) {
+                let kept = match (fate.durable, fate.last_write) {
                     (true, _) => bytes.len(),
                     (false, true) => choice.below(bytes.len() + 1),
                     (false, false) => bytes.len() * choice.below(2),
@@ -256,29 +302,20 @@ impl Disk {
                 self.write(*inode, *offset, bytes.get(..kept).unwrap_or_default());
             }
             Operation::SetLen { inode, len } => {
-                let durable = later.iter().any(|op| is_sync_of(op, *inode));
-                if durable || choice.below(2) == 1 {
+                if fate.durable || choice.below(2) == 1 {
                     let content = self.contents.entry(*inode).or_default();
                     content.resize(usize::try_from(*len).unwrap_or(usize::MAX), 0);
                 }
             }
             Operation::Sync { .. } | Operation::SyncFolder { .. } => {}
-            names => self.replay_name(names, later, choice),
+            names => self.replay_name(names, fate, choice),
         }
     }
 
-    fn replay_name(&mut self, operation: &Operation, later: &[Operation], choice: &mut Choice) {
-        let folder = match operation {
-            Operation::Create { path, .. } | Operation::Remove { path } => folder_of(path),
-            Operation::Rename { to, .. } => folder_of(to),
-            Operation::Exchange { one, .. } => folder_of(one),
-            _ => return,
-        };
-        let durable = later
-            .iter()
-            .any(|op| matches!(op, Operation::SyncFolder { folder: synced } if synced == folder));
-        if !durable && (self.stopped.contains_key(folder) || choice.below(4) == 0) {
-            self.stopped.insert(folder.to_owned(), ());
+    fn replay_name(&mut self, operation: &Operation, fate: Fate, choice: &mut Choice) {
+        let Some(folder) = operation.folder() else { return };
+        if !fate.durable && (self.stopped.contains(folder) || choice.below(4) == 0) {
+            self.stopped.insert(folder.to_owned());
             return;
         }
         match operation {
@@ -318,10 +355,6 @@ impl Disk {
         let content = |inode: &u64| self.contents.get(inode).cloned().unwrap_or_default();
         self.names.iter().map(|(path, inode)| (path.clone(), content(inode))).collect()
     }
-}
-
-fn is_sync_of(operation: &Operation, file: u64) -> bool {
-    matches!(operation, Operation::Sync { inode } if *inode == file)
 }
 
 fn folder_of(path: &str) -> &str {

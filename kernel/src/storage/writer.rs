@@ -43,11 +43,6 @@ impl FileWriter {
         Ok(Self { file: storage.create(path)?, buffer: Vec::new(), written: 0, crc, sha })
     }
 
-    /// How many bytes were written.
-    pub fn len(&self) -> u64 {
-        self.written + self.buffer.len() as u64
-    }
-
     /// Appends bytes.
     ///
     /// # Errors
@@ -80,6 +75,14 @@ impl FileWriter {
         self.flush_buffer()?;
         self.file.sync()?;
         Ok(Written { file: self.file, len: self.written, sha256: self.sha.finalize().into() })
+    }
+
+    /// Writes what is left, without a sync.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn close(mut self) -> Result<()> {
+        self.flush_buffer()
     }
 
     fn flush_buffer(&mut self) -> Result<()> {

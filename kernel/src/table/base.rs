@@ -77,6 +77,13 @@ pub struct Layout {
     pub order: Option<KeyOrder>,
 }
 
+impl Layout {
+    /// A layout that the cache remembered.
+    pub fn new(offsets: Bytes, index: KeyIndex, rows: u64, order: Option<KeyOrder>) -> Self {
+        Self { offsets, index, rows, order }
+    }
+}
+
 impl Base {
     /// A table without lines.
     pub fn empty(shape: Arc<Shape>) -> Result<Self> {
@@ -150,7 +157,7 @@ impl Base {
     }
 
     /// How long the file is, header included.
-    pub fn len(&self) -> u64 {
+    pub fn file_len(&self) -> u64 {
         self.offsets.last_chunk::<4>().map_or(0, |end| u64::from(u32::from_le_bytes(*end)))
     }
 
@@ -269,7 +276,7 @@ impl<'a> Parser<'a> {
         }
         let width = self.shape.columns().len();
         if record.cells != width {
-            let message = format!("the row has {} cells, the header {width}", record.cells);
+            let message = format!("the row has {} of the {width} cells it needs", record.cells);
             return Err(Error::invalid(message)
                 .help("every row needs a cell for each column; quote cells that hold the delimiter")
                 .at_line(line_of(self.text, start)));
@@ -410,7 +417,7 @@ mod tests {
     #[test]
     fn bad_files_say_where() {
         let message = |text| parse(text).unwrap_err().to_string();
-        assert_eq!(message("id,x\n1,a\n2\n"), "line 3: the row has 1 cells, the header 2");
+        assert_eq!(message("id,x\n1,a\n2\n"), "line 3: the row has 1 of the 2 cells it needs");
         assert_eq!(message("id,x\n,a\n"), "line 2, column id: the row has no key");
         assert_eq!(
             message("id,x\n1,\"a\nb\"\n2,\n1,\n"),

@@ -21,6 +21,27 @@ pub struct Difference {
     pub moves: Vec<Move>,
 }
 
+impl Difference {
+    /// Lines removed and added, none moved.
+    pub fn lines(removed: Vec<Lines>, added: Vec<Lines>) -> Self {
+        Self { removed, added, moves: Vec::new() }
+    }
+
+    /// The whole old list removed and the whole new one added: for tables of different shapes.
+    ///
+    /// # Errors
+    /// Those of reading the files.
+    pub fn whole(old: &Base, new: &Base) -> Result<Self> {
+        let all = |base: &Base| -> Result<Vec<Lines>> {
+            let lines = base.lines();
+            let bytes = base.slice(0, lines)?;
+            let run = Lines { start: 0, count: u64::from(lines), bytes };
+            Ok(if lines > 0 { vec![run] } else { Vec::new() })
+        };
+        Ok(Self { removed: all(old)?, added: all(new)?, moves: Vec::new() })
+    }
+}
+
 /// No partner.
 const NONE: u32 = u32::MAX;
 
@@ -210,7 +231,7 @@ mod tests {
                     text.push_str(&format!("{key},{value}{end}"));
                 }
             }
-            if ragged && text.ends_with(|c: char| c == '\n') && used.len() > 1 {
+            if ragged && text.ends_with('\n') && used.len() > 1 {
                 text.truncate(text.trim_end().len());
             }
             text
@@ -246,7 +267,7 @@ mod tests {
             prop_assert_eq!(applied.to_bytes().unwrap(), new.to_bytes().unwrap());
             let applied = applied.apply(&by_edits, at).unwrap();
             prop_assert_eq!(applied.to_bytes().unwrap(), edited.to_bytes().unwrap());
-            prop_assert_eq!(applied.len(), edited.to_bytes().unwrap().len() as u64);
+            prop_assert_eq!(applied.file_len(), edited.to_bytes().unwrap().len() as u64);
             prop_assert_eq!(applied.rows(), edited.flatten().unwrap().rows());
             for key in 0..16 {
                 let key = Key::from(key);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use reedbase_plugin_api::{Bytes, Error, ErrorKind, Lines, Result, Timestamp};
+use reedbase_plugin_api::{Bytes, Error, ErrorKind, Lines, Result, Shape, Timestamp};
 
 use super::view::Line;
-use super::{Key, Place, Table, key_of};
+use super::{Base, Key, Place, Table, key_of};
 
 /// The timestamp of a frame that may not have one yet: edits are made before the commit draws it.
 #[derive(Debug, Clone)]
@@ -76,6 +76,7 @@ impl Edit {
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the key is taken, or those of reading the file.
     pub fn insert(&mut self, row: Bytes) -> Result<()> {
+        self.end_header()?;
         let row = with_line_end(row, self.after.shape().line_end().as_bytes());
         let key = self.key(&row)?.into_owned();
         if self.after.find(&key)?.is_some() {
@@ -176,6 +177,18 @@ impl Edit {
     fn set(&mut self, place: Place, bytes: Option<Bytes>) -> Result<()> {
         self.touched.insert(place);
         self.after.set_line(place, bytes, &self.stamp)
+    }
+
+    /// Gives the header of a file without rows a line end, so that a row can follow.
+    fn end_header(&mut self) -> Result<()> {
+        let shape = self.after.shape();
+        if shape.header().ends_with(b"\n") {
+            return Ok(());
+        }
+        let header = Bytes::from([shape.header().as_ref(), b"\n"].concat());
+        let shape = Arc::new(Shape::new(shape.delimiter(), header, shape.key().to_vec())?);
+        self.after = Table::new(Arc::new(Base::empty(shape)?), self.after.version());
+        Ok(())
     }
 
     /// Gives the last line of a file a line end, so that another can follow.
@@ -328,9 +341,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Base;
     use super::*;
-    use reedbase_plugin_api::Shape;
 
     fn table(text: &str) -> Table {
         let len = text.find('\n').map_or(text.len(), |at| at + 1);

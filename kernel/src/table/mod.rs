@@ -13,8 +13,8 @@
 
 mod key;
 mod index;
-mod base;
 mod order;
+mod base;
 mod place;
 mod view;
 mod edit;

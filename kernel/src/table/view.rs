@@ -90,7 +90,7 @@ impl Table {
     pub fn new(base: Arc<Base>, version: Timestamp) -> Self {
         Self {
             rows: base.rows(),
-            len: base.len(),
+            len: base.file_len(),
             sorted: base.order().is_some(),
             lines: Tree::default(),
             keys: Tree::default(),
@@ -122,7 +122,7 @@ impl Table {
     }
 
     /// How long the file is, in bytes.
-    pub fn len(&self) -> u64 {
+    pub fn file_len(&self) -> u64 {
         self.len
     }
 

@@ -1,0 +1,326 @@
+//! A checkpoint: writing what the journal holds into tables, deltas and logs. It changes nothing that a
+//! reader can see, and at every step a crash leaves a database that opens with the same content.
+//!
+//! ```text
+//! frames/index.csv, users.dict   lines for the frames that lack one
+//! <ts>.bsdiff                    each version that lacks one; synced, with the folder
+//! version.log                    their lines; synced
+//! current.csv.new                the whole table; synced
+//! mark.next                      what current.csv is about to be; synced, with the folder
+//!   under the lock: exchange current.csv.new and current.csv; look at what came out; mark.next
+//!   becomes mark; sync the folder
+//! journal                        begun anew when no table needs it any more
+//! ```
+//!
+//! What comes out of the exchange must be the file of the old mark. If it is not, somebody saved an edit
+//! at that moment: it is put back, and the table waits.
+
+use std::sync::{Arc, PoisonError};
+
+use reedbase_plugin_api::{Bytes, Changeset, Result, TableName};
+
+use super::inner::Inner;
+use crate::cache;
+use crate::delta::{DeltaFile, delta_name};
+use crate::frame::ChangeBody;
+use crate::log::{FrameIndex, UserDictionary, Version, VersionLog, chain_hash};
+use crate::mark::{Mark, table_path};
+use crate::state::{State, TableState, read_change};
+use crate::storage::{Access, LockGuard, LockMode, Storage, read_all};
+use crate::table::{Table, split};
+
+/// What a checkpoint did.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CheckpointReport {
+    /// The tables whose files were written.
+    pub written: Vec<TableName>,
+    /// The tables whose files were edited outside, and were left as they are.
+    pub edited_outside: Vec<TableName>,
+}
+
+/// Writes the files of tables whose journal has grown too long, or that are small.
+pub(super) fn if_due(inner: &Inner, touched: &[TableName]) -> Result<()> {
+    let state = inner.flush.visible();
+    let is_due = |name: &&TableName| state.table(name).is_some_and(|table| is_due(table, inner));
+    let due: Vec<TableName> = touched.iter().filter(is_due).cloned().collect();
+    if due.is_empty() { Ok(()) } else { checkpoint(inner, Some(&due)).map(drop) }
+}
+
+/// Whether it is time to write the file of a table.
+fn is_due(table: &TableState, inner: &Inner) -> bool {
+    let limits = inner.store.limits();
+    let len = table.loaded().map_or(u64::MAX, Table::file_len);
+    let small = inner.eager && len <= limits.small_table;
+    small || table.pending_bytes() > limits.pending_min.max(len / 4)
+}
+
+/// Writes the files of these tables, or of all, that are behind.
+pub(super) fn checkpoint(
+    inner: &Inner,
+    names: Option<&Vec<TableName>>,
+) -> Result<CheckpointReport> {
+    inner.check_writable()?;
+    let Some(lock) = &inner.checkpoint_lock else { return Ok(CheckpointReport::default()) };
+    let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
+    inner.refresh()?;
+    let state = inner.flush.visible();
+    let storage = inner.store.storage();
+    let mut users = UserDictionary::read(&**storage)?;
+    log_frames(storage, &state, &mut users)?;
+    inner.replace_state(|now| now.without_frames(state.newest()));
+    let mut report = CheckpointReport::default();
+    for table in state.tables() {
+        let wanted = names.is_none_or(|names| names.contains(table.name()));
+        if !wanted || table.pending_len() == 0 {
+            continue;
+        }
+        let writer = TableWriter { inner, state: table, users: &mut users };
+        match writer.write().map_err(|error| error.at_table(table.name().as_str()))? {
+            Some(base) => {
+                inner.replace_state(|now| now.settle(table.name(), table.version(), Some(&base)));
+                report.written.push(table.name().clone());
+            }
+            None => report.edited_outside.push(table.name().clone()),
+        }
+    }
+    begin_journal_anew(inner, names.is_none())?;
+    Ok(report)
+}
+
+/// Puts the frames that lack a line into the index, and their users into the dictionary.
+fn log_frames(storage: &Arc<dyn Storage>, state: &State, users: &mut UserDictionary) -> Result<()> {
+    let mut index = FrameIndex::read(storage, users)?;
+    let newest = index.newest();
+    let frames: Vec<_> = state.frames().filter(|frame| frame.timestamp > newest).cloned().collect();
+    if frames.is_empty() {
+        return Ok(());
+    }
+    let known = users.count();
+    for frame in &frames {
+        users.code(&frame.user, frame.timestamp);
+    }
+    if users.count() > known {
+        users.write(storage)?;
+    }
+    index.append(frames, users)?;
+    storage.sync_folder("frames")
+}
+
+/// Begins the journal anew if no table needs it any more.
+fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
+    let mut head = inner.head();
+    let _lock = inner.lock()?;
+    inner.read_on(&mut head)?;
+    head.journal.prepare()?;
+    let worth_it = always || head.journal.bytes() > inner.store.limits().journal_kept;
+    let settled = head.state.is_settled() && head.state.frames().next().is_none();
+    if !worth_it || !settled {
+        return Ok(());
+    }
+    head.journal.roll()?;
+    head.journal.remove_old_segments()?;
+    inner.note(&head);
+    Ok(())
+}
+
+/// Writes one table.
+struct TableWriter<'a> {
+    inner: &'a Inner,
+    state: &'a TableState,
+    users: &'a mut UserDictionary,
+}
+
+/// Size and rows of a version.
+#[derive(Clone, Copy)]
+struct Totals {
+    size: u64,
+    rows: u64,
+}
+
+impl TableWriter<'_> {
+    /// Writes versions, logs and file. `None` if the file was edited outside.
+    fn write(mut self) -> Result<Option<Table>> {
+        let table = self.state.table(&self.inner.store)?.clone();
+        let folder = self.path("");
+        self.storage().create_folder(folder.trim_end_matches('/'))?;
+        self.finish_last_swap()?;
+        self.write_versions()?;
+        let Some(mark) = self.write_file(&table)? else { return Ok(None) };
+        let base = table.flatten()?;
+        if mark.size >= self.inner.store.limits().cached_min {
+            // The cache is never needed.
+            let layout = base.base().layout();
+            drop(cache::write(self.storage(), self.state.name(), &mark.sha256, &layout));
+        }
+        Ok(Some(base))
+    }
+
+    fn storage(&self) -> &dyn Storage {
+        &**self.inner.store.storage()
+    }
+
+    fn path(&self, name: &str) -> String {
+        table_path(self.state.name(), name)
+    }
+
+    fn sync_folder(&self) -> Result<()> {
+        self.storage().sync_folder(self.path("").trim_end_matches('/'))
+    }
+
+    /// Writes the deltas, log lines and schema of all versions that lack them.
+    fn write_versions(&mut self) -> Result<()> {
+        let mut log = VersionLog::read(self.inner.store.storage(), self.state.name())?;
+        let mut hash = log.newest_hash();
+        let last = log.versions().last();
+        let mut totals = last.map_or(Totals { size: 0, rows: 0 }, |version| Totals {
+            size: version.size,
+            rows: version.rows,
+        });
+        let newest = log.newest();
+        let (mut versions, mut schema) = (Vec::new(), None);
+        for pending in self.state.pending().filter(|pending| pending.info.timestamp > newest) {
+            let (info, change) = (&pending.info, &pending.change);
+            let changeset = read_change(change, info.timestamp, &self.inner.store)?;
+            totals = totals.after(&changeset)?;
+            let mut version = Version {
+                timestamp: info.timestamp,
+                action: change.action,
+                user: self.users.code(&info.user, info.timestamp),
+                base: change.base,
+                size: totals.size,
+                rows: totals.rows,
+                hash: [0; 32],
+                node: info.node,
+            };
+            hash = chain_hash(&hash, &version, &changeset)?;
+            version.hash = hash;
+            versions.push(version);
+            schema = changeset.schema.as_ref().map(|text| text.after.clone()).or(schema);
+            if let ChangeBody::Inline(_) = change.body {
+                let path = self.path(&delta_name(info.timestamp));
+                let large = self.inner.store.limits().large_changeset;
+                let delta = DeltaFile::new(info.timestamp, change.base, changeset);
+                delta.write(self.storage(), &path, large)?;
+            }
+        }
+        if let Some(schema) = schema {
+            self.storage().replace(&self.path("schema.toml"), &schema)?;
+        }
+        self.sync_folder()?;
+        log.append(versions)?;
+        self.sync_folder()
+    }
+
+    /// Completes, or takes back, what a crash left between exchange and mark.
+    fn finish_last_swap(&self) -> Result<()> {
+        let Some(next) = Mark::read(self.storage(), self.state.name(), "mark.next").ok().flatten()
+        else {
+            return Ok(());
+        };
+        let current = self.storage().read(&self.path("current.csv"))?;
+        if current.is_some_and(|bytes| next.matches(&bytes)) {
+            self.keep_displaced()?;
+            self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
+        } else {
+            self.storage().remove(&self.path("mark.next"))?;
+        }
+        self.storage().remove(&self.path("current.csv.new"))?;
+        self.sync_folder()
+    }
+
+    /// What came out of an exchange is the file of the old mark, or an edit that must not be lost.
+    fn keep_displaced(&self) -> Result<()> {
+        let Some(bytes) = self.storage().read(&self.path("current.csv.new"))? else {
+            return Ok(());
+        };
+        let old = Mark::read(self.storage(), self.state.name(), "mark")?;
+        if old.is_none_or(|old| old.matches(&bytes)) {
+            return Ok(());
+        }
+        let kept = format!("current.csv.edited-{}", self.state.version());
+        self.storage().rename(&self.path("current.csv.new"), &self.path(&kept))
+    }
+
+    /// Writes the file and puts it in the place of the old one. `None` if that was edited outside.
+    fn write_file(&self, table: &Table) -> Result<Option<Mark>> {
+        if self.inner.store.is_edited_outside(self.state.name())? {
+            return Ok(None);
+        }
+        let aside = self.path("current.csv.new");
+        let file = self.storage().create(&aside)?;
+        let mut builder = Mark::builder();
+        let mut at = 0;
+        table.for_each_piece(|piece: Bytes| {
+            builder.update(&piece);
+            file.write_at(&piece, at)?;
+            at += piece.len() as u64;
+            Ok(())
+        })?;
+        file.sync()?;
+        let mark = builder.finish(table.version(), table.shape(), &*file)?;
+        self.storage().write_new(&self.path("mark.next"), mark.to_text().as_bytes())?;
+        self.sync_folder()?;
+        if !self.swap()? {
+            self.storage().remove(&self.path("mark.next"))?;
+            self.storage().remove(&aside)?;
+            return Ok(None);
+        }
+        self.storage().remove(&aside)?;
+        Ok(Some(mark))
+    }
+
+    /// Exchanges old and new under the lock. `false` if what came out is not ours: then all is as before.
+    fn swap(&self) -> Result<bool> {
+        let _head = self.inner.head();
+        let _lock = self.inner.lock()?;
+        let (aside, current) = (self.path("current.csv.new"), self.path("current.csv"));
+        let old = Mark::read(self.storage(), self.state.name(), "mark")?;
+        if self.storage().open(&current, Access::Read)?.is_none() {
+            if old.is_some() {
+                return Ok(false);
+            }
+            self.storage().rename(&aside, &current)?;
+        } else {
+            self.storage().exchange(&aside, &current)?;
+            let displaced = self.storage().open(&aside, Access::Read)?;
+            let ours = match (displaced, old) {
+                (Some(file), Some(old)) => {
+                    old.has_stamp(&file.stat()?) || old.matches(&read_all(&*file)?)
+                }
+                _ => false,
+            };
+            if !ours {
+                self.storage().exchange(&aside, &current)?;
+                return Ok(false);
+            }
+        }
+        self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
+        self.sync_folder()?;
+        self.storage().sync_folder("tables")?;
+        Ok(true)
+    }
+}
+
+impl Totals {
+    /// The totals after a changeset.
+    fn after(self, changeset: &Changeset) -> Result<Self> {
+        let (mut size, mut rows) = (i128::from(self.size), i128::from(self.rows));
+        let header = |shape: &reedbase_plugin_api::Shape| shape.header().len() as i128;
+        size += header(&changeset.after) - changeset.before.as_ref().map_or(0, header);
+        let before = changeset.before.as_ref().unwrap_or(&changeset.after);
+        for (sign, shape, runs) in
+            [(-1, before, &changeset.removed), (1, &changeset.after, &changeset.added)]
+        {
+            for run in runs {
+                size += sign * run.bytes.len() as i128;
+                let lines = split(run, shape.delimiter())?;
+                let count = lines.iter().filter(|(_, line)| !shape.is_blank(line)).count();
+                rows += sign * count as i128;
+            }
+        }
+        let number = |n: i128| u64::try_from(n).unwrap_or_default();
+        Ok(Self { size: number(size), rows: number(rows) })
+    }
+}

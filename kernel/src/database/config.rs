@@ -1,0 +1,119 @@
+//! `config.toml`: the format of the database, and the node it is.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Error, ErrorKind, NodeId, Result, Timestamp};
+use toml_edit::{DocumentMut, Item, value};
+
+use crate::log::{ACTIONS_PATH, UserDictionary, actions_text};
+use crate::storage::Storage;
+
+/// The path of the file.
+const PATH: &str = "config.toml";
+
+/// The newest format of a database that this version reads, and the one it writes.
+const FORMAT: i64 = 1;
+
+/// What stays out of git: the journal, the cache and the locks belong to one machine.
+const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n";
+
+/// The settings of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// This location of the database.
+    pub node: NodeId,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if the folder is no database,
+    /// [`NewerFormat`](ErrorKind::NewerFormat), or what is wrong with the file.
+    pub fn read(storage: &dyn Storage) -> Result<Self> {
+        let path = storage.full_path(PATH);
+        let text = storage.read(PATH)?.ok_or_else(|| {
+            Error::not_found("there is no ReedBase database here")
+                .at_path(storage.root())
+                .help("make one with: rdb db:init")
+        })?;
+        Self::parse(&String::from_utf8_lossy(&text)).map_err(|error| error.at_path(path))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let wrong = |what: &str| {
+            Error::corrupt(format!("the settings of the database are damaged: {what}"))
+                .help("restore the file from a backup")
+        };
+        let document: DocumentMut =
+            text.parse().map_err(|error: toml_edit::TomlError| wrong(error.message()))?;
+        let format = document.get("format").and_then(Item::as_integer);
+        match format {
+            Some(FORMAT) => {}
+            Some(newer) if newer > FORMAT => {
+                let message =
+                    format!("the database has format {newer}, this is for format {FORMAT}");
+                return Err(Error::new(ErrorKind::NewerFormat, message).help("update ReedBase"));
+            }
+            _ => return Err(wrong("`format` is missing")),
+        }
+        let node = document.get("node").and_then(Item::as_str).unwrap_or_default();
+        let node = node.parse().map_err(|_| wrong("`node` is missing"))?;
+        Ok(Self { node })
+    }
+
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists), or those of the storage.
+    pub fn init(storage: &Arc<dyn Storage>, now: Timestamp) -> Result<Self> {
+        if storage.read(PATH)?.is_some() {
+            return Err(Error::new(ErrorKind::AlreadyExists, "there is a database here already")
+                .at_path(storage.root())
+                .help("use it, or choose another folder"));
+        }
+        let mut bits = [0; 8];
+        getrandom::fill(&mut bits)
+            .map_err(|source| Error::io("draw a random number", "", source.into()))?;
+        let node = NodeId::from_bits(u64::from_le_bytes(bits));
+        for folder in ["", "journal", "tables", "frames", "registry"] {
+            storage.create_folder(folder)?;
+        }
+        storage.replace(ACTIONS_PATH, actions_text().as_bytes())?;
+        UserDictionary::new(now).write(storage)?;
+        storage.replace(".gitignore", GIT_IGNORE.as_bytes())?;
+        let mut document = DocumentMut::new();
+        document.insert("format", value(FORMAT));
+        document.insert("node", value(node.to_string()));
+        // The settings come last: a folder is a database once it has them.
+        storage.replace(PATH, document.to_string().as_bytes())?;
+        storage.sync_folder("")?;
+        Ok(Self { node })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn a_new_database_can_be_opened_and_is_not_made_twice() {
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        assert!(Config::read(&*storage).unwrap_err().is_not_found());
+        let config = Config::init(&storage, Timestamp::ZERO).unwrap();
+        assert_eq!(Config::read(&*storage).unwrap(), config);
+        let again = Config::init(&storage, Timestamp::ZERO).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn other_formats_are_refused() {
+        let kind = |text| Config::parse(text).unwrap_err().kind();
+        assert_eq!(kind("format = 2\nnode = \"000000000001\""), ErrorKind::NewerFormat);
+        assert_eq!(kind("node = \"000000000001\""), ErrorKind::Corrupt);
+        assert_eq!(kind("format = 1"), ErrorKind::Corrupt);
+        assert_eq!(kind("format = "), ErrorKind::Corrupt);
+    }
+}

@@ -1,0 +1,195 @@
+//! The handle of a database.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use reedbase_plugin_api::Result;
+
+use super::checkpoint::{self, CheckpointReport};
+use super::config::Config;
+use super::frames;
+use super::inner::{Inner, Settings};
+use super::snapshot::{Snapshot, find_table};
+use super::status::{self, Status};
+use super::transaction::Transaction;
+use crate::clock::{Clock, SystemClock};
+use crate::frame::FrameInfo;
+use crate::limits::Limits;
+use crate::log::UserDictionary;
+use crate::storage::{FileSystem, Storage};
+
+/// A database: one folder. Cheap to clone, and shared by threads; other processes may have the same folder
+/// open.
+#[derive(Debug, Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    storage: Option<Arc<dyn Storage>>,
+    create: bool,
+    settings: Settings,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        let (clock, limits) = (Arc::new(SystemClock), Limits::default());
+        let settings = Settings { clock, user: "system".to_owned(), eager: false, limits };
+        Self { storage: None, create: false, settings }
+    }
+}
+
+impl OpenOptions {
+    /// As [`Database::open`] does it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Uses this storage instead of the folder.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// Uses this clock instead of the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.settings.clock = clock;
+        self
+    }
+
+    /// Who makes the frames.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.settings.user = user.into();
+        self
+    }
+
+    /// Makes the database if there is none.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Writes the file of a small table (up to 4 MiB) at every commit, so that whoever looks at
+    /// `current.csv` sees the last one. Meant for commands; programs that commit often do without.
+    #[must_use]
+    pub fn eager_checkpoints(mut self, eager: bool) -> Self {
+        self.settings.eager = eager;
+        self
+    }
+
+    /// Changes the sizes at which the kernel changes its ways; meant for tests.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Opens the database in this folder.
+    ///
+    /// # Errors
+    /// Those of [`Database::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        let storage: Arc<dyn Storage> = match &self.storage {
+            Some(storage) => Arc::clone(storage),
+            None => Arc::new(FileSystem::new(path.as_ref())),
+        };
+        let config = match Config::read(&*storage) {
+            Err(error) if self.create && error.is_not_found() => {
+                Config::init(&storage, self.settings.clock.now())?
+            }
+            config => config?,
+        };
+        Ok(Database { inner: Arc::new(Inner::open(storage, config, self.settings)?) })
+    }
+}
+
+impl Database {
+    /// Opens the database in this folder.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if the folder is no database,
+    /// [`NewerFormat`](reedbase_plugin_api::ErrorKind::NewerFormat), or [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the damaged file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        OpenOptions::new().open(path)
+    }
+
+    /// Makes an empty database in this folder, and opens it.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](reedbase_plugin_api::ErrorKind::AlreadyExists) if there is one, or those of the file system.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let storage: Arc<dyn Storage> = Arc::new(FileSystem::new(path.as_ref()));
+        Config::init(&storage, SystemClock.now())?;
+        Self::open(path)
+    }
+
+    /// The newest state, held still. Sees what other processes committed.
+    ///
+    /// # Errors
+    /// Damage of the journal, or those of the storage.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.inner.refresh()?;
+        Ok(Snapshot::new(self.inner.flush.visible(), Arc::clone(&self.inner.store)))
+    }
+
+    /// Begins a transaction on the newest state.
+    ///
+    /// # Errors
+    /// Those of [`snapshot`](Self::snapshot).
+    pub fn begin(&self) -> Result<Transaction> {
+        Ok(Transaction::new(Arc::clone(&self.inner), self.snapshot()?))
+    }
+
+    /// Writes what the journal holds into the tables' files, all of them or those named.
+    ///
+    /// # Errors
+    /// Those of the storage. An outside edit is no error: the table's file is left as it is.
+    pub fn checkpoint(&self, tables: &[&str]) -> Result<CheckpointReport> {
+        let snapshot = self.snapshot()?;
+        let names =
+            tables.iter().map(|name| Ok(find_table(snapshot.state(), name)?.name().clone()));
+        let names = names.collect::<Result<Vec<_>>>()?;
+        checkpoint::checkpoint(&self.inner, (!tables.is_empty()).then_some(&names))
+    }
+
+    /// How things stand.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn status(&self) -> Result<Status> {
+        let snapshot = self.snapshot()?;
+        status::status(&self.inner, &snapshot)
+    }
+
+    /// All frames, oldest first.
+    ///
+    /// # Errors
+    /// Damage of the index, or those of the storage.
+    pub fn frames(&self) -> Result<Vec<Arc<FrameInfo>>> {
+        frames::frames(&self.inner, &self.snapshot()?)
+    }
+
+    /// The users that have made frames, in the order of their codes, with the time they were added.
+    ///
+    /// # Errors
+    /// Damage of the dictionary.
+    pub fn users(&self) -> Result<UserDictionary> {
+        UserDictionary::read(&**self.inner.store.storage())
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.inner.store.storage().root()
+    }
+
+    /// What was found and repaired when the database was opened, for people to read.
+    pub fn notices(&self) -> &[String] {
+        &self.inner.notices
+    }
+}

@@ -1,0 +1,218 @@
+//! What the clones of a handle share: the newest state, the journal behind it, and the locks.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reedbase_plugin_api::{Error, ErrorKind, Result, TableName};
+
+use super::config::Config;
+use super::flush::Flush;
+use crate::clock::Clock;
+use crate::delta::Codecs;
+use crate::journal::{Journal, Position, Scan};
+use crate::limits::Limits;
+use crate::state::State;
+use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
+use crate::store::Store;
+
+/// How a handle behaves.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) clock: Arc<dyn Clock>,
+    /// Who makes the frames.
+    pub(super) user: String,
+    /// Whether small tables are written at every commit.
+    pub(super) eager: bool,
+    pub(super) limits: Limits,
+}
+
+/// What the clones of a handle share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) store: Arc<Store>,
+    pub(super) config: Config,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) user: String,
+    pub(super) eager: bool,
+    pub(super) flush: Flush,
+    pub(super) notices: Vec<String>,
+    head: Mutex<Head>,
+    /// `None` if the folder cannot be written.
+    lock: Option<Box<dyn LockFile>>,
+    pub(super) checkpoint_lock: Option<Mutex<Box<dyn LockFile>>>,
+}
+
+/// The newest state, durable or not.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) journal: Journal,
+    pub(super) state: Arc<State>,
+}
+
+impl Inner {
+    /// Opens a database that exists.
+    pub(super) fn open(
+        storage: Arc<dyn Storage>,
+        config: Config,
+        settings: Settings,
+    ) -> Result<Self> {
+        let Settings { clock, user, eager, limits } = settings;
+        let lock = storage.lock_file("lock")?;
+        let checkpoint_lock = match &lock {
+            Some(_) => storage.lock_file("checkpoint.lock")?.map(Mutex::new),
+            None => None,
+        };
+        let store_lock = if lock.is_some() { storage.lock_file("lock")? } else { None };
+        let store =
+            Arc::new(Store::new(Arc::clone(&storage), Codecs::built_in(), limits, store_lock));
+        let (head, scan) = {
+            // Alone, since a torn end may have to be cut.
+            let held = lock.as_deref().map(|lock| LockGuard::new(lock, LockMode::Exclusive));
+            let _held = held.transpose()?;
+            let access = if lock.is_some() { Access::Write } else { Access::Read };
+            Head::open(&storage, &store, access, lock.is_some())?
+        };
+        let (position, file) = (head.journal.position(), head.journal.file());
+        if lock.is_some() {
+            // What is found in the journal may never have been synced by whoever wrote it.
+            file.sync()?;
+        }
+        let flush = Flush::new(position, file, Arc::clone(&head.state));
+        let notices = scan
+            .torn
+            .iter()
+            .map(|path| format!("the last commit was torn by a crash; its remains are in {path}"));
+        let notices = notices.collect();
+        let head = Mutex::new(head);
+        Ok(Self { store, config, clock, user, eager, flush, notices, head, lock, checkpoint_lock })
+    }
+
+    /// The newest state; waits for other threads.
+    pub(super) fn head(&self) -> MutexGuard<'_, Head> {
+        // A panic leaves the head as it was: it is only ever replaced whole.
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the lock that other processes respect. Only with the head in hand.
+    pub(super) fn lock(&self) -> Result<LockGuard<'_>> {
+        let lock = self.lock.as_deref().ok_or_else(|| self.read_only())?;
+        LockGuard::new(lock, LockMode::Exclusive)
+    }
+
+    /// Fails if nothing can be written, or if an earlier sync failed.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.lock.is_none() {
+            return Err(self.read_only());
+        }
+        self.flush.check()
+    }
+
+    fn read_only(&self) -> Error {
+        Error::new(ErrorKind::ReadOnly, "the folder of the database cannot be written")
+            .at_path(self.store.storage().root())
+            .help("check who may write there")
+    }
+
+    /// Takes in what other processes appended. For holders of the lock.
+    pub(super) fn read_on(&self, head: &mut Head) -> Result<()> {
+        match self.read_frames(head) {
+            Err(error) if error.is_not_found() => self.start_over(head),
+            read => read,
+        }
+    }
+
+    /// Our place in the journal is gone, so much happened meanwhile: reads everything again.
+    fn start_over(&self, head: &mut Head) -> Result<()> {
+        let access = if self.lock.is_some() { Access::Write } else { Access::Read };
+        (*head, _) = Head::open(self.store.storage(), &self.store, access, false)?;
+        self.note(head);
+        Ok(())
+    }
+
+    fn read_frames(&self, head: &mut Head) -> Result<()> {
+        let frames = head.journal.tail()?;
+        let mut state = None;
+        for frame in &frames {
+            let before: &State = state.as_ref().unwrap_or(&head.state);
+            state = Some(before.advance(frame, &[], &self.store)?);
+        }
+        if let Some(state) = state {
+            head.state = Arc::new(state);
+        }
+        self.note(head);
+        Ok(())
+    }
+
+    /// Tells the flush what there is to sync.
+    pub(super) fn note(&self, head: &Head) {
+        let state = Arc::clone(&head.state);
+        self.flush.appended(head.journal.position(), head.journal.file(), state);
+    }
+
+    /// Shows what other processes committed, synced first.
+    pub(super) fn refresh(&self) -> Result<()> {
+        let mut head = self.head();
+        match self.read_frames(&mut head) {
+            Err(error) if error.is_not_found() => {
+                let lock = self.lock.is_some().then(|| self.lock()).transpose()?;
+                self.start_over(&mut head)?;
+                drop(lock);
+            }
+            read => read?,
+        }
+        let position = head.journal.position();
+        drop(head);
+        self.make_durable(position)
+    }
+
+    /// Waits until the journal is durable up to here.
+    pub(super) fn make_durable(&self, position: Position) -> Result<()> {
+        self.flush.wait(position).inspect_err(|_| {
+            self.head().journal.mark_failed(self.flush.synced());
+        })
+    }
+
+    /// Replaces the newest state by one that shows the same.
+    pub(super) fn replace_state(&self, change: impl Fn(&State) -> State) {
+        let mut head = self.head();
+        head.state = Arc::new(change(&head.state));
+        self.flush.replace(change);
+    }
+}
+
+impl Head {
+    /// Reads marks and journal. With `cut`, which needs the lock, a torn end is cut off.
+    fn open(
+        storage: &Arc<dyn Storage>,
+        store: &Store,
+        access: Access,
+        cut: bool,
+    ) -> Result<(Self, Scan)> {
+        let mut tables = Vec::new();
+        for name in storage.list("tables")? {
+            let Ok(name) = TableName::new(&name) else { continue };
+            if let Some(mark) = store.look(&name)?.map(|(mark, _)| mark) {
+                tables.push((name, mark.version));
+            }
+        }
+        let (journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
+        let mut state = State::new(tables);
+        for frame in &scan.frames {
+            state = state.advance(frame, &[], store)?;
+        }
+        let state = Arc::new(state.at(journal.newest()));
+        Ok((Self { journal, state }, scan))
+    }
+}
+
+impl Drop for Inner {
+    /// Gives back what the journal was filled ahead. Nothing depends on it.
+    fn drop(&mut self) {
+        let Some(lock) = self.lock.as_deref() else { return };
+        let head = self.head.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(_held) = LockGuard::new(lock, LockMode::Exclusive)
+            && head.journal.tail().is_ok()
+        {
+            drop(head.journal.give_back());
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! A database: open it, read it, change it.
+//!
+//! Reading goes through a [`Snapshot`], changing through a [`Transaction`]. `commit.rs` is a commit from
+//! start to end; `checkpoint.rs` moves what the journal holds into the files that people read.
+
+mod config;
+mod row;
+mod flush;
+mod inner;
+mod snapshot;
+mod frames;
+mod status;
+mod checkpoint;
+mod transaction;
+mod commit;
+mod handle;
+
+pub use checkpoint::CheckpointReport;
+pub use commit::Commit;
+pub use config::Config;
+pub use handle::{Database, OpenOptions};
+pub use row::{Cell, Row};
+pub use snapshot::Snapshot;
+pub use status::{Status, TableStatus};
+pub use transaction::{NewTable, Transaction};

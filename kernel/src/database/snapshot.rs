@@ -1,0 +1,158 @@
+//! A frame held still for reading.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Error, Result, Shape, TableName, Timestamp};
+
+use super::row::Row;
+use crate::state::{State, TableState};
+use crate::store::Store;
+use crate::table::{Key, Table};
+
+/// All tables as they were after one frame. Cheap to make and to clone; never blocks a writer, and no
+/// writer changes it.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    state: Arc<State>,
+    store: Arc<Store>,
+}
+
+impl Snapshot {
+    pub(super) fn new(state: Arc<State>, store: Arc<Store>) -> Self {
+        Self { state, store }
+    }
+
+    /// The newest frame it shows; zero if there is none.
+    pub fn frame(&self) -> Timestamp {
+        self.state.newest()
+    }
+
+    /// The state behind it.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The names of the tables, sorted.
+    pub fn tables(&self) -> Vec<TableName> {
+        self.state.tables().map(|table| table.name().clone()).collect()
+    }
+
+    /// A table, to read more than one row of. Reads its file when it is first needed.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name, or damage.
+    pub fn table(&self, name: &str) -> Result<&Table> {
+        find_table(&self.state, name)?.table(&self.store)
+    }
+
+    /// The row with this key; `None` if there is none. Cost: one probe of the index, about 0.2 µs when the
+    /// table is warm, whatever its size.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or those of reading it.
+    pub fn get<'k>(&self, table: &str, key: impl Into<Key<'k>>) -> Result<Option<Row>> {
+        let table = self.table(table)?;
+        let row = table.get(&key.into())?;
+        Ok(row.map(|bytes| Row::new(bytes, Arc::clone(table.shape()))))
+    }
+
+    /// The names of the columns of the key.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or those of reading it.
+    pub fn key_columns(&self, table: &str) -> Result<Vec<String>> {
+        let shape = self.table(table)?.shape();
+        let names = shape.key().iter().filter_map(|index| shape.columns().get(*index));
+        Ok(names.cloned().collect())
+    }
+
+    /// The position of a column.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name.
+    pub fn column(&self, table: &str, name: &str) -> Result<usize> {
+        find_column(self.table(table)?.shape(), name)
+    }
+
+    /// All rows of a table, in the order of its file.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table; each row those of reading it.
+    pub fn rows(&self, table: &str) -> Result<impl Iterator<Item = Result<Row>> + use<>> {
+        let table = self.table(table)?;
+        let shape = Arc::clone(table.shape());
+        Ok(table.rows_iter().map(move |row| row.map(|bytes| Row::new(bytes, Arc::clone(&shape)))))
+    }
+}
+
+/// The table of this name, found ignoring ASCII case.
+pub(super) fn find_table<'a>(state: &'a State, name: &str) -> Result<&'a TableState> {
+    if let Some(table) = TableName::new(name).ok().and_then(|name| state.table(&name)) {
+        return Ok(table);
+    }
+    let mut tables = state.tables();
+    if let Some(table) = tables.find(|table| table.name().as_str().eq_ignore_ascii_case(name)) {
+        return Ok(table);
+    }
+    let names = state.tables().map(|table| table.name().as_str());
+    Err(not_found("table", name, names))
+}
+
+/// The position of a column.
+pub(super) fn find_column(shape: &Shape, name: &str) -> Result<usize> {
+    let names = shape.columns().iter().map(String::as_str);
+    shape.column(name).ok_or_else(|| not_found("column", name, names))
+}
+
+/// That something of this name does not exist, with the nearest name that does.
+pub(super) fn not_found<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
+    let near = names.map(|other| (distance(name, other), other)).min();
+    let error = Error::not_found(format!("there is no {what} `{name}`"));
+    match near {
+        Some((distance, near))
+            if distance <= 1 + name.chars().count() / 4 && distance < name.chars().count() =>
+        {
+            error.help(format!("did you mean `{near}`?"))
+        }
+        Some(_) => error,
+        None => error.help("there is none yet: rdb import FILE makes one"),
+    }
+}
+
+/// How many characters must be added, removed or replaced (Levenshtein, 1966), ignoring ASCII case.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.to_ascii_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, a) in (1..).zip(one.to_ascii_lowercase().chars()) {
+        let mut corner = above - 1;
+        let mut left = above;
+        for (cell, b) in row.iter_mut().skip(1).zip(&other) {
+            let best = (corner + usize::from(a != *b)).min(left + 1).min(*cell + 1);
+            corner = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = above;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("Pages", "pages"), 0);
+        let help = |name| {
+            let error = not_found("table", name, ["pages", "users"].into_iter());
+            error.way_out().map(str::to_owned)
+        };
+        assert_eq!(help("page").as_deref(), Some("did you mean `pages`?"));
+        assert_eq!(help("suers").as_deref(), Some("did you mean `users`?"));
+        assert_eq!(help("orders"), None);
+    }
+}

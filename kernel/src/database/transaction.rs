@@ -1,0 +1,327 @@
+//! Changes that become visible together.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reedbase_plugin_api::{
+    Bytes, Changeset, Error, ErrorKind, Result, Schema, SchemaText, Shape, TableName, Timestamp,
+    row,
+};
+
+use super::inner::Inner;
+use super::row::{Cell, Row};
+use super::snapshot::{Snapshot, find_column, find_table};
+use crate::frame::Action;
+use crate::schema;
+use crate::table::{Base, Difference, Edit, Key, Stamp, Table, diff};
+
+/// Changes of one or more tables, which become visible together when they are committed, and not at all
+/// if they are not. Nobody else sees them before.
+#[derive(Debug)]
+pub struct Transaction {
+    pub(super) inner: Arc<Inner>,
+    pub(super) snapshot: Snapshot,
+    pub(super) stamp: Stamp,
+    pub(super) work: BTreeMap<TableName, Work>,
+    pub(super) user: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) details: BTreeMap<String, String>,
+}
+
+/// What a transaction does to one table.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Edits of single rows.
+    Rows { edit: Edit, action: Action },
+    /// Another table in its place, or a new one.
+    Whole(Box<Whole>),
+}
+
+/// A whole table that replaces another.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// The version it was compared with; zero for a new table.
+    pub(super) base: Timestamp,
+    pub(super) after: Table,
+    pub(super) changeset: Changeset,
+    pub(super) action: Action,
+}
+
+/// A table to be made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewTable {
+    /// Columns, key and dialect.
+    pub schema: Schema,
+    /// The text of the file: header and rows.
+    pub text: Bytes,
+}
+
+impl NewTable {
+    /// A table with this schema and this text.
+    pub fn new(schema: Schema, text: Bytes) -> Self {
+        Self { schema, text }
+    }
+
+    fn shape(&self) -> Result<Shape> {
+        let header = crate::csv::Header::parse(&self.text, self.schema.delimiter)?;
+        let key = self.schema.key();
+        if key.is_empty() {
+            return Err(Error::usage("the table has no key")
+                .help("name the columns of the key with --key, or let --add-key make one"));
+        }
+        Shape::new(self.schema.delimiter, self.text.slice(..header.len), key)
+    }
+}
+
+impl Transaction {
+    pub(super) fn new(inner: Arc<Inner>, snapshot: Snapshot) -> Self {
+        let (work, details) = (BTreeMap::new(), BTreeMap::new());
+        let stamp = Stamp::new(Timestamp::ZERO);
+        Self { inner, snapshot, stamp, work, user: None, name: None, details }
+    }
+
+    /// Who makes the frame; without it, whom the database was opened for.
+    #[must_use]
+    pub fn by(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Gives the frame a name: one line that says why.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a detail to the frame, such as the host or the reason.
+    #[must_use]
+    pub fn with_detail(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.details.insert(key.into(), value.into());
+        self
+    }
+
+    /// The row with this key, as the transaction left it.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for the table, or those of reading it.
+    pub fn get<'k>(&self, table: &str, key: impl Into<Key<'k>>) -> Result<Option<Row>> {
+        let state = find_table(self.snapshot.state(), table).map(|state| state.name().clone());
+        let work = match &state {
+            Ok(name) => self.work.get(name),
+            Err(_) => TableName::new(table).ok().and_then(|name| self.work.get(&name)),
+        };
+        let table = match work {
+            Some(Work::Rows { edit, .. }) => edit.table(),
+            Some(Work::Whole(whole)) => &whole.after,
+            None => self.snapshot.table(table)?,
+        };
+        let row = table.get(&key.into())?;
+        Ok(row.map(|bytes| Row::new(bytes, Arc::clone(table.shape()))))
+    }
+
+    /// Adds a row with these cells; columns that are not named become NULL.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the key is taken, [`NotFound`](ErrorKind::NotFound)
+    /// for table or column, [`InvalidInput`](ErrorKind::InvalidInput) if a cell of the key is missing.
+    pub fn insert<'c, V: Into<Cell<'c>>>(
+        &mut self,
+        table: &str,
+        cells: impl IntoIterator<Item = (&'c str, V)>,
+    ) -> Result<()> {
+        self.edit(table, Action::CREATE, |edit| {
+            let shape = Arc::clone(edit.table().shape());
+            let mut values: Vec<Option<Cow<'_, str>>> = vec![None; shape.columns().len()];
+            for (column, cell) in cells {
+                let index = find_column(&shape, column)?;
+                if let Some(value) = values.get_mut(index) {
+                    *value = cell.into().0;
+                }
+            }
+            for index in shape.key() {
+                if values.get(*index).is_none_or(Option::is_none) {
+                    let name = shape.columns().get(*index).map_or("", String::as_str);
+                    return Err(Error::invalid("a cell of the key is missing").at_column(name));
+                }
+            }
+            let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+            let line_end = shape.line_end().as_bytes();
+            edit.insert(Bytes::from(row::write_row(&values, shape.delimiter(), line_end)))
+        })
+    }
+
+    /// Changes cells of the row with this key; all its other bytes stay as they are.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for table, row or column.
+    pub fn update<'k, 'c, V: Into<Cell<'c>>>(
+        &mut self,
+        table: &str,
+        key: impl Into<Key<'k>>,
+        cells: impl IntoIterator<Item = (&'c str, V)>,
+    ) -> Result<()> {
+        let key = key.into();
+        self.edit(table, Action::UPDATE, |edit| {
+            let shape = Arc::clone(edit.table().shape());
+            let old = edit.table().get(&key)?.ok_or_else(|| no_such_row(&key, &shape))?;
+            let cells: Vec<_> = cells
+                .into_iter()
+                .map(|(column, cell)| Ok((find_column(&shape, column)?, cell.into().0)))
+                .collect::<Result<_>>()?;
+            let cells: Vec<_> = cells.iter().map(|(at, cell)| (*at, cell.as_deref())).collect();
+            for (index, cell) in &cells {
+                if cell.is_none() && shape.key().contains(index) {
+                    let name = shape.columns().get(*index).map_or("", String::as_str);
+                    return Err(Error::invalid("a cell of the key cannot be NULL").at_column(name));
+                }
+            }
+            let new = row::replace_cells(&old, shape.delimiter(), &cells);
+            edit.replace(&key, Bytes::from(new))
+        })
+    }
+
+    /// Removes the row with this key.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for table or row.
+    pub fn delete<'k>(&mut self, table: &str, key: impl Into<Key<'k>>) -> Result<()> {
+        let key = key.into();
+        self.edit(table, Action::DELETE, |edit| edit.remove(&key))
+    }
+
+    /// Makes a table.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists), or what is wrong with its text, with line and cell.
+    pub fn create_table(&mut self, name: &str, table: &NewTable) -> Result<()> {
+        let name = TableName::new(name)?;
+        let taken = self.work.contains_key(&name);
+        if taken || find_table(self.snapshot.state(), name.as_str()).is_ok() {
+            return Err(Error::new(ErrorKind::AlreadyExists, "there is such a table already")
+                .at_table(name.as_str())
+                .help("choose another name with --table, or replace its content with --replace"));
+        }
+        let shape = Arc::new(table.shape()?);
+        let base = Base::parse(table.text.clone(), Arc::clone(&shape))?;
+        let lines = reedbase_plugin_api::Lines {
+            start: 0,
+            count: u64::from(base.lines()),
+            bytes: table.text.slice(shape.header().len()..),
+        };
+        let after = Bytes::from(schema::to_text(&table.schema));
+        let changeset = Changeset {
+            before: None,
+            after: (*shape).clone(),
+            schema: Some(SchemaText { before: Bytes::new(), after }),
+            removed: Vec::new(),
+            added: if lines.count > 0 { vec![lines] } else { Vec::new() },
+            moves: Vec::new(),
+            salt: draw_salt()?,
+        };
+        let after = Table::new(Arc::new(base), Timestamp::ZERO);
+        let whole = Whole { base: Timestamp::ZERO, after, changeset, action: Action::INIT };
+        self.work.insert(name, Work::Whole(Box::new(whole)));
+        Ok(())
+    }
+
+    /// Makes the content of a table that of a file: rows are matched by key, and only what differs is
+    /// written. The file's bytes become the table's, dialect included.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for the table, or what is wrong with the text.
+    pub fn replace_table(&mut self, name: &str, table: &NewTable) -> Result<()> {
+        let state = find_table(self.snapshot.state(), name)?;
+        let name = state.name().clone();
+        let before = state.table(&self.inner.store)?.flatten()?;
+        let shape = table.shape()?;
+        let same_shape = shape == **before.shape();
+        let shape = if same_shape { Arc::clone(before.shape()) } else { Arc::new(shape) };
+        let base = Base::parse(table.text.clone(), shape)?;
+        let after = Table::new(Arc::new(base), Timestamp::ZERO);
+        let difference = if same_shape {
+            diff(before.base(), after.base())?
+        } else {
+            Difference::whole(before.base(), after.base())?
+        };
+        let changeset = changeset(&before, &after, difference)?;
+        if changeset.is_empty() {
+            return Ok(());
+        }
+        let base = state.version();
+        let whole = Whole { base, after, changeset, action: Action::IMPORT };
+        self.work.insert(name, Work::Whole(Box::new(whole)));
+        Ok(())
+    }
+
+    /// Whether nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.work.values().all(|work| matches!(work, Work::Rows { edit, .. } if edit.is_empty()))
+    }
+
+    fn edit(
+        &mut self,
+        table: &str,
+        action: Action,
+        act: impl FnOnce(&mut Edit) -> Result<()>,
+    ) -> Result<()> {
+        let name = find_table(self.snapshot.state(), table).map(|state| state.name().clone());
+        let name = match name {
+            Ok(name) => name,
+            // A table that this transaction makes is not in the snapshot.
+            Err(error) => match TableName::new(table) {
+                Ok(name) if self.work.contains_key(&name) => name,
+                _ => return Err(error),
+            },
+        };
+        if !self.work.contains_key(&name) {
+            let table = self.snapshot.table(name.as_str())?.clone();
+            let edit = Edit::new(table, self.stamp.clone());
+            self.work.insert(name.clone(), Work::Rows { edit, action });
+        }
+        match self.work.get_mut(&name) {
+            Some(Work::Rows { edit, action: noted }) => {
+                act(edit).map_err(|error| error.at_table(name.as_str()))?;
+                if *noted != action {
+                    *noted = Action::UPDATE;
+                }
+                Ok(())
+            }
+            _ => Err(Error::usage("the table was made or replaced in this transaction")
+                .at_table(name.as_str())
+                .help("commit that first, then change its rows")),
+        }
+    }
+}
+
+fn no_such_row(key: &Key<'_>, shape: &Shape) -> Error {
+    Error::not_found("there is no row with this key").at_key(key.display(shape.key().len()))
+}
+
+/// Random bytes for a changeset.
+pub(super) fn draw_salt() -> Result<[u8; 16]> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt)
+        .map_err(|source| Error::io("draw a random number", "", source.into()))?;
+    Ok(salt)
+}
+
+/// What makes one table of another.
+pub(super) fn changeset(
+    before: &Table,
+    after: &Table,
+    difference: Difference,
+) -> Result<Changeset> {
+    let Difference { removed, added, moves, .. } = difference;
+    Ok(Changeset {
+        before: Some((**before.shape()).clone()),
+        after: (**after.shape()).clone(),
+        schema: None,
+        removed,
+        added,
+        moves,
+        salt: draw_salt()?,
+    })
+}

@@ -1,0 +1,322 @@
+//! What a database holds at one instant: its tables, and the frames that are not in the logs yet.
+//!
+//! A state never changes; a frame makes the next one of it, sharing all but what the frame touched. A
+//! table is loaded when it is first needed: until then a state only knows which changes its file lacks.
+
+use std::sync::{Arc, OnceLock};
+
+use reedbase_plugin_api::{Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
+
+use crate::delta::{DeltaFile, RowsCodec, delta_name};
+use crate::frame::{ChangeBody, Frame, FrameInfo, TableChange};
+use crate::history::empty_table;
+use crate::mark::table_path;
+use crate::store::Store;
+use crate::table::{Table, inverse};
+use crate::tree::{Tree, Weight};
+
+/// All tables at one instant.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    newest: Timestamp,
+    tables: Tree<TableName, TableState>,
+    frames: Tree<Timestamp, Arc<FrameInfo>>,
+}
+
+/// One table at one instant.
+#[derive(Debug, Clone)]
+pub struct TableState {
+    name: TableName,
+    version: Timestamp,
+    /// The changes that its file may lack, by frame.
+    pending: Tree<Timestamp, Arc<Pending>>,
+    /// How many bytes they take in the journal.
+    pending_bytes: u64,
+    /// The table at `version`, once it is loaded.
+    loaded: Arc<OnceLock<Table>>,
+}
+
+/// A change that is in the journal.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The frame.
+    pub info: Arc<FrameInfo>,
+    /// What it did to the table.
+    pub change: TableChange,
+}
+
+impl Weight for TableState {
+    fn weight(&self) -> i64 {
+        1
+    }
+}
+
+impl Weight for Arc<FrameInfo> {
+    fn weight(&self) -> i64 {
+        1
+    }
+}
+
+impl Weight for Arc<Pending> {
+    fn weight(&self) -> i64 {
+        1
+    }
+}
+
+impl State {
+    /// The tables that are on disk, at the versions of their marks.
+    pub fn new(tables: impl IntoIterator<Item = (TableName, Timestamp)>) -> Self {
+        let mut state = Self::default();
+        for (name, version) in tables {
+            state.tables.insert(name.clone(), TableState::new(name, version));
+        }
+        state
+    }
+
+    /// The newest frame.
+    pub fn newest(&self) -> Timestamp {
+        self.newest
+    }
+
+    /// The same tables, after a frame that touched none of them.
+    #[must_use]
+    pub fn at(mut self, newest: Timestamp) -> Self {
+        self.newest = self.newest.max(newest);
+        self
+    }
+
+    /// The tables, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &TableState> {
+        self.tables.iter().map(|(_, table)| table)
+    }
+
+    /// The table of this name.
+    pub fn table(&self, name: &TableName) -> Option<&TableState> {
+        self.tables.get(name)
+    }
+
+    /// The frames that are not in the index yet, oldest first.
+    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Arc<FrameInfo>> {
+        self.frames.iter().map(|(_, frame)| frame).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Whether no table has a change that is only in the journal.
+    pub fn is_settled(&self) -> bool {
+        self.tables().all(|table| table.pending.is_empty())
+    }
+
+    /// The state after a frame. `made` holds the tables that the frame's maker has at hand.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if the frame does not fit.
+    pub fn advance(
+        &self,
+        frame: &Frame,
+        made: &[(TableName, Table)],
+        store: &Store,
+    ) -> Result<Self> {
+        let mut next = self.clone();
+        let info = &frame.info;
+        for change in &frame.changes {
+            let old = self.table(&change.table);
+            let made = made.iter().find(|(name, _)| *name == change.table).map(|(_, table)| table);
+            let table = advance_table(old, made, change, info, store)
+                .map_err(|error| error.at_table(change.table.as_str()).at_frame(info.timestamp))?;
+            next.tables.insert(change.table.clone(), table);
+        }
+        next.newest = info.timestamp;
+        next.frames.insert(info.timestamp, Arc::clone(info));
+        Ok(next)
+    }
+
+    /// The state after a checkpoint put a table on disk: its changes up to `version` are settled.
+    #[must_use]
+    pub fn settle(&self, name: &TableName, version: Timestamp, base: Option<&Table>) -> Self {
+        let mut next = self.clone();
+        if let Some(table) = self.table(name) {
+            next.tables.insert(name.clone(), table.settle(version, base));
+        }
+        next
+    }
+
+    /// The state after a checkpoint put frames into the index.
+    #[must_use]
+    pub fn without_frames(&self, until: Timestamp) -> Self {
+        let mut next = self.clone();
+        next.frames = Tree::default();
+        for (timestamp, frame) in self.frames.iter().filter(|(at, _)| **at > until) {
+            next.frames.insert(*timestamp, Arc::clone(frame));
+        }
+        next
+    }
+}
+
+fn advance_table(
+    old: Option<&TableState>,
+    made: Option<&Table>,
+    change: &TableChange,
+    info: &Arc<FrameInfo>,
+    store: &Store,
+) -> Result<TableState> {
+    let mut next = match old {
+        Some(old) => old.clone(),
+        None => TableState::new(change.table.clone(), Timestamp::ZERO),
+    };
+    if info.timestamp <= next.version {
+        // The file holds this change already.
+        return Ok(next);
+    }
+    if change.base != next.version {
+        return Err(Error::corrupt("a frame of the table is missing"));
+    }
+    let loaded = match (made, next.loaded.get()) {
+        (Some(made), _) => Some(made.clone()),
+        (None, Some(table)) => {
+            Some(table.apply(&read_change(change, info.timestamp, store)?, info.timestamp)?)
+        }
+        (None, None) => None,
+    };
+    let pending = Arc::new(Pending { info: Arc::clone(info), change: change.clone() });
+    next.pending_bytes += pending.change.bytes();
+    next.pending.insert(info.timestamp, pending);
+    next.version = info.timestamp;
+    next.loaded = Arc::new(loaded.map_or_else(OnceLock::new, OnceLock::from));
+    Ok(next)
+}
+
+impl TableState {
+    fn new(name: TableName, version: Timestamp) -> Self {
+        Self { name, version, pending: Tree::default(), pending_bytes: 0, loaded: Arc::default() }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// The frame that touched it last.
+    pub fn version(&self) -> Timestamp {
+        self.version
+    }
+
+    /// The changes that are only in the journal, oldest first.
+    pub fn pending(&self) -> impl DoubleEndedIterator<Item = &Arc<Pending>> {
+        self.pending.iter().map(|(_, pending)| pending).collect::<Vec<_>>().into_iter()
+    }
+
+    /// How many changes are only in the journal.
+    pub fn pending_len(&self) -> u64 {
+        self.pending.weight().unsigned_abs()
+    }
+
+    /// How many bytes these take in the journal.
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending_bytes
+    }
+
+    /// The table, if it is loaded.
+    pub fn loaded(&self) -> Option<&Table> {
+        self.loaded.get()
+    }
+
+    /// The table, loaded if need be. Must not be called by a holder of the database's lock unless it is
+    /// loaded already.
+    ///
+    /// # Errors
+    /// Damage, or those of the storage.
+    pub fn table(&self, store: &Store) -> Result<&Table> {
+        if let Some(table) = self.loaded.get() {
+            return Ok(table);
+        }
+        let table = self.load(store).map_err(|error| error.at_table(self.name.as_str()))?;
+        Ok(self.loaded.get_or_init(|| table))
+    }
+
+    fn load(&self, store: &Store) -> Result<Table> {
+        let mut table = store.open(&self.name)?.map(|stored| stored.table);
+        let at = table.as_ref().map_or(Timestamp::ZERO, Table::version);
+        if at > self.version {
+            // Another process wrote a newer version meanwhile: go back from there.
+            return self.rewind(table, store);
+        }
+        for pending in self.pending().filter(|pending| pending.info.timestamp > at) {
+            let timestamp = pending.info.timestamp;
+            let changeset = read_change(&pending.change, timestamp, store)?;
+            let before = match table {
+                Some(table) => table,
+                None => {
+                    empty_table(&DeltaFile::new(timestamp, Timestamp::ZERO, changeset.clone()))?
+                }
+            };
+            table = Some(before.apply(&changeset, timestamp)?);
+        }
+        match table {
+            Some(table) if table.version() == self.version => Ok(table),
+            _ => Err(Error::corrupt("the journal lacks a version of the table")),
+        }
+    }
+
+    /// The table at an older version than the one on disk.
+    fn rewind(&self, table: Option<Table>, store: &Store) -> Result<Table> {
+        let mut table = table.ok_or_else(|| Error::internal("there is nothing to rewind"))?;
+        let history = store.history(&self.name);
+        while table.version() > self.version {
+            let delta = history.delta(table.version())?;
+            let shape = (**table.shape()).clone();
+            table = table.apply(&inverse(&delta.changeset, &shape), delta.base)?;
+        }
+        if table.version() != self.version {
+            return Err(Error::corrupt("the history lacks a version of the table"));
+        }
+        Ok(table)
+    }
+
+    fn settle(&self, version: Timestamp, base: Option<&Table>) -> Self {
+        let mut next = self.clone();
+        next.pending = Tree::default();
+        next.pending_bytes = 0;
+        for pending in self.pending().filter(|pending| pending.info.timestamp > version) {
+            next.pending_bytes += pending.change.bytes();
+            next.pending.insert(pending.info.timestamp, Arc::clone(pending));
+        }
+        if let Some(base) = base.filter(|base| base.version() == self.version) {
+            next.loaded = Arc::new(OnceLock::from(base.clone()));
+        }
+        next
+    }
+}
+
+/// What a frame did to a table, from the journal or from its delta file.
+///
+/// # Errors
+/// Damage.
+pub fn read_change(change: &TableChange, frame: Timestamp, store: &Store) -> Result<Changeset> {
+    let (len, sha256) = match &change.body {
+        ChangeBody::Inline(bytes) => {
+            let changesets = RowsCodec.decode(bytes)?;
+            return <[Changeset; 1]>::try_from(changesets)
+                .map(|[changeset]| changeset)
+                .map_err(|_| Error::corrupt("a frame does not hold exactly one changeset"));
+        }
+        ChangeBody::File { len, sha256 } => (*len, sha256),
+    };
+    let path = table_path(&change.table, &delta_name(frame));
+    let full = store.storage().full_path(&path);
+    let damaged = |what: &str| {
+        Error::corrupt(format!("the delta that the journal names {what}"))
+            .at_path(&full)
+            .help("restore the file from a backup")
+    };
+    let bytes = store.storage().read(&path)?.ok_or_else(|| damaged("is missing"))?;
+    if bytes.len() as u64 != len || sha256_of(&bytes) != *sha256 {
+        return Err(damaged("is not what it was"));
+    }
+    let delta = DeltaFile::decode(&bytes, store.codecs()).map_err(|error| error.at_path(&full))?;
+    Ok(delta.changeset)
+}
+
+fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).into()
+}

@@ -1,0 +1,95 @@
+//! The commands, one file each.
+
+pub(crate) mod init;
+pub(crate) mod import;
+pub(crate) mod get;
+pub(crate) mod set;
+pub(crate) mod insert;
+pub(crate) mod delete;
+pub(crate) mod cat;
+pub(crate) mod log;
+pub(crate) mod status;
+pub(crate) mod checkpoint;
+pub(crate) mod dict;
+
+use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
+use serde_json::{Map, Value, json};
+
+use crate::args::{Args, Command};
+use crate::output::Output;
+use crate::time;
+
+/// Does what was typed.
+pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
+    let global = &args.global;
+    match &args.command {
+        Command::DbInit(command) => command.run(global, output),
+        Command::Import(command) => command.run(global, output),
+        Command::Get(command) => command.run(global, output),
+        Command::Set(command) => command.run(global, output),
+        Command::Insert(command) => command.run(global, output),
+        Command::Delete(command) => command.run(global, output),
+        Command::Cat(command) => command.run(global, output),
+        Command::Log(command) => command.run(global, output),
+        Command::Status(command) => command.run(global, output),
+        Command::Checkpoint(command) => command.run(global, output),
+        Command::DictActions(command) => command.run(output),
+        Command::DictUsers(command) => command.run(global, output),
+    }
+}
+
+/// The key that was typed: one text, or several with commas between them for a key of several columns.
+fn key(snapshot: &Snapshot, table: &str, text: &str) -> Result<Key<'static>> {
+    let columns = snapshot.table(table)?.shape().key().len();
+    let parts: Vec<&str> = if columns == 1 { vec![text] } else { text.split(',').collect() };
+    if parts.len() != columns {
+        return Err(Error::usage(format!("the key of {table} has {columns} columns"))
+            .help("write them with commas between: a,b"));
+    }
+    Ok(Key::from_parts(&parts))
+}
+
+/// `column=value` as it was typed.
+fn parse_cell(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, value)) if !column.is_empty() => Ok((column.to_owned(), value.to_owned())),
+        _ => Err("write COLUMN=VALUE".to_owned()),
+    }
+}
+
+/// The cells that were typed, with those to become NULL.
+fn cells<'a>(
+    set: &'a [(String, String)],
+    null: &'a [String],
+) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+    let set = set.iter().map(|(column, value)| (column.as_str(), Some(value.as_str())));
+    set.chain(null.iter().map(|column| (column.as_str(), None)))
+}
+
+/// A row as a JSON object.
+fn row_json(row: &Row) -> Value {
+    let cells = row.columns().iter().zip(row.cells());
+    let map: Map<String, Value> = cells
+        .map(|(name, cell)| (name.clone(), cell.map_or(Value::Null, |text| json!(text))))
+        .collect();
+    Value::Object(map)
+}
+
+/// Tells what a commit did.
+fn committed(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
+    let Some(frame) = &commit.frame else {
+        return if output.is_json() {
+            output.json(&json!({"frame": null}))
+        } else {
+            output.line("nothing changed")
+        };
+    };
+    if output.is_json() {
+        return output.json(&json!({
+            "frame": frame.id().to_string(),
+            "timestamp": frame.timestamp.as_micros(),
+            "time": time::rfc3339(frame.timestamp),
+        }));
+    }
+    output.line(&format!("{what} (frame {})", frame.timestamp))
+}

@@ -1,0 +1,54 @@
+//! Which database, and who asks.
+
+use std::path::{Path, PathBuf};
+
+use reedbase::{Database, Error, OpenOptions, Result};
+
+use crate::args::Global;
+use crate::output::Output;
+
+/// The name of the folder of a local database.
+pub(crate) const LOCAL: &str = ".reedbase";
+
+/// Opens the database that the command is about.
+pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
+    let path = match &global.db {
+        Some(path) => path.clone(),
+        None => nearest(&current_folder()?)?,
+    };
+    let options = OpenOptions::new().user(user(global)).eager_checkpoints(true);
+    let database = options.open(path)?;
+    for notice in database.notices() {
+        output.notice(notice);
+    }
+    Ok(database)
+}
+
+/// The folder that the command runs in.
+pub(crate) fn current_folder() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|source| Error::io("find the current folder", ".", source))
+}
+
+/// The nearest local database, from this folder upwards.
+fn nearest(folder: &Path) -> Result<PathBuf> {
+    let found = folder.ancestors().map(|above| above.join(LOCAL)).find(|path| path.is_dir());
+    found.ok_or_else(|| {
+        Error::not_found(format!("there is no {LOCAL} in {} or above it", folder.display()))
+            .help("make a database with: rdb db:init, or name one with --db FOLDER")
+    })
+}
+
+/// Who makes the change: the option, the environment, or the login name.
+pub(crate) fn user(global: &Global) -> String {
+    let named = global.user.clone().filter(|name| !name.is_empty());
+    let login = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    named.or_else(login).or_else(account).unwrap_or_else(|| "system".to_owned())
+}
+
+/// The name of the account, where the environment does not tell it.
+fn account() -> Option<String> {
+    let id = rustix::process::getuid().as_raw().to_string();
+    let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut lines = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.find(|fields| fields.get(2) == Some(&id.as_str()))?.first().map(|name| (*name).to_owned())
+}

@@ -1,0 +1,45 @@
+//! The command `rdb`.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod locate;
+mod output;
+mod time;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use reedbase::{Error, ErrorKind};
+
+use args::Args;
+use output::Output;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut output = Output::new(args.global.json);
+    match commands::run(&args, &mut output).and_then(|()| output.finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output.is_broken_pipe() => {
+            // Whoever reads us has seen enough.
+            drop(error);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// 1 failed, 2 bad usage, 3 conflicts, 4 not licensed, 5 damaged.
+fn exit_code(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::Usage => 2,
+        ErrorKind::Conflict => 3,
+        ErrorKind::NotLicensed => 4,
+        ErrorKind::Corrupt => 5,
+        _ => 1,
+    }
+}

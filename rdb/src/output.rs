@@ -1,0 +1,172 @@
+//! Everything that is printed: text for people, JSON for programs.
+#![expect(clippy::print_stderr, reason = "this is the one file that prints")]
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use reedbase::{Error, Result};
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+/// Where results go.
+pub(crate) struct Output {
+    out: BufWriter<Stdout>,
+    json: bool,
+    color: bool,
+    broken_pipe: bool,
+}
+
+/// How a piece of text looks on a terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Style {
+    Dim,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        let stdout = io::stdout();
+        let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { out: BufWriter::new(stdout), json, color, broken_pipe: false }
+    }
+
+    /// Whether JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether the reader of the output went away.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|source| self.failed(source))
+    }
+
+    /// Prints a line.
+    pub(crate) fn line(&mut self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())?;
+        self.bytes(b"\n")
+    }
+
+    /// Prints a line of JSON.
+    pub(crate) fn json(&mut self, value: &Value) -> Result<()> {
+        self.line(&value.to_string())
+    }
+
+    /// The text in a style, where that can be seen.
+    pub(crate) fn styled(&self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Dim => 2,
+        };
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Prints rows of text in columns; the first row is the head. Columns whose name starts with `>` are
+    /// aligned to the right.
+    pub(crate) fn table(&mut self, rows: &[Vec<String>]) -> Result<()> {
+        let Some(head) = rows.first() else { return Ok(()) };
+        let right: Vec<bool> = head.iter().map(|name| name.starts_with('>')).collect();
+        let shown = |cell: &String| cell.trim_start_matches('>').to_owned();
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| shown(cell).width()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        for (number, row) in rows.iter().enumerate() {
+            let mut line = String::new();
+            for ((cell, width), right) in row.iter().zip(&widths).zip(&right) {
+                let cell = if number == 0 { shown(cell) } else { cell.clone() };
+                let pad = " ".repeat(width.saturating_sub(cell.width()));
+                let cell = if *right { format!("{pad}{cell}") } else { format!("{cell}{pad}") };
+                line.push_str(&cell);
+                line.push_str("  ");
+            }
+            let line = line.trim_end();
+            let line = if number == 0 { self.styled(Style::Dim, line) } else { line.to_owned() };
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Tells a person something beside the result.
+    pub(crate) fn notice(&mut self, text: &str) {
+        if !self.json {
+            eprintln!("note: {text}");
+        }
+    }
+
+    /// Prints what went wrong, where, and what to do next.
+    pub(crate) fn error(&mut self, error: &Error) {
+        // What was printed so far comes first.
+        drop(self.out.flush());
+        if self.json {
+            let position = error.position();
+            let value = json!({"error": {
+                "kind": format!("{:?}", error.kind()),
+                "message": error.message(),
+                "help": error.way_out(),
+                "path": position.path.as_ref().map(|path| path.display().to_string()),
+                "table": position.table,
+                "key": position.key,
+                "column": position.column,
+                "line": position.line,
+                "byte": position.byte,
+            }});
+            eprintln!("{value}");
+            return;
+        }
+        eprintln!("error: {error}");
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            if !error.to_string().contains(&cause.to_string()) {
+                eprintln!("  because: {cause}");
+            }
+            source = cause.source();
+        }
+        if let Some(help) = error.way_out() {
+            eprintln!("  help: {help}");
+        }
+    }
+
+    /// Everything is printed.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.out.flush().map_err(|source| self.failed(source))
+    }
+
+    fn failed(&mut self, source: io::Error) -> Error {
+        self.broken_pipe |= source.kind() == io::ErrorKind::BrokenPipe;
+        Error::io("print", "standard output", source)
+    }
+}
+
+/// A number with commas: 48,211.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number with its noun: 1 row, 2 rows.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+/// A number of bytes: 1.2 MB.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => {
+            let tenths = bytes * 10 / unit;
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
+}

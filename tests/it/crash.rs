@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reedbase::storage::{Fault, FaultyStorage, MemoryStorage};
+use reedbase::{Limits, OpenOptions};
+
+use crate::script::{Content, Interpreter, commands, content, scripts};
+
+/// How many images of the disk are looked at for each crash: the emptiest, the fullest, and some between.
+fn images() -> u64 {
+    std::env::var("CRASH_IMAGES").ok().and_then(|number| number.parse().ok()).unwrap_or(6)
+}
+
+/// What a script had acknowledged after each command.
+fn expected(commands: &[&str]) -> Vec<Content> {
+    let mut interpreter = Interpreter::new(Arc::new(MemoryStorage::new()));
+    let mut states = vec![Content::new()];
+    for command in commands {
+        drop(interpreter.run(command));
+        states.push(interpreter.acknowledged.clone());
+    }
+    states
+}
+
+/// At every write, sync, rename and removal of every script, stop the machine: whatever the disk then
+/// holds opens with exactly what had been acknowledged, or with that and the commit that was under way.
+#[test]
+fn a_crash_anywhere_loses_nothing_that_was_acknowledged() {
+    for (name, text, _) in scripts("scripts") {
+        let commands: Vec<_> = commands(&text);
+        let states = expected(&commands);
+        let mut crashes = 0;
+        for at in 0.. {
+            let storage = FaultyStorage::new(BTreeMap::new());
+            storage.fail_at(at, Fault::Crash);
+            let mut interpreter = Interpreter::new(Arc::new(storage.clone()));
+            let reached = commands.iter().position(|command| {
+                drop(interpreter.run(command));
+                storage.has_crashed()
+            });
+            let Some(reached) = reached else { break };
+            drop(interpreter);
+            crashes += 1;
+            let allowed = [&states[reached], &states[reached + 1]];
+            for seed in 0..images() {
+                let image =
+                    storage.image_after_crash(seed * 7919 + u64::from(seed > 1) * at as u64);
+                let context = format!(
+                    "{name}: crash at operation {at}, in `{}`, image {seed}",
+                    commands[reached]
+                );
+                check_image(image, &allowed, &context);
+            }
+        }
+        assert!(crashes > 10, "{name} was crashed only {crashes} times");
+    }
+}
+
+/// The image opens with one of the allowed contents, and goes on working.
+fn check_image(image: BTreeMap<String, Vec<u8>>, allowed: &[&Content], context: &str) {
+    let had_database = image.contains_key("config.toml");
+    let storage = Arc::new(MemoryStorage::from_files(image));
+    let open =
+        || OpenOptions::new().limits(Limits::tiny()).storage(storage.clone()).create(true).open("");
+    let database = open().unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    let found = content(&database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    assert!(allowed.contains(&&found), "{context}: found {found:#?}, allowed {allowed:#?}");
+    assert!(had_database || found.is_empty(), "{context}");
+    let mut transaction = database.begin().unwrap();
+    let table = reedbase::csv("k,v\n1,x\n", &["k"]).unwrap();
+    transaction.create_table("after_the_crash", &table).unwrap();
+    transaction.commit().unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    database.checkpoint(&[]).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    let mut with_more = found;
+    with_more.insert("after_the_crash".to_owned(), "k,v\n1,x\n".to_owned());
+    assert_eq!(content(&database).unwrap(), with_more, "{context}");
+    drop(database);
+    let again = content(&open().unwrap()).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    assert_eq!(again, with_more, "{context}");
+}
+
+/// A disk that is full, or fails once, at any operation: the command fails, and nothing else does.
+#[test]
+fn a_failing_disk_fails_one_command() {
+    for (name, text, _) in scripts("scripts") {
+        let commands: Vec<_> = commands(&text);
+        for fault in [Fault::DiskFull, Fault::Io] {
+            for at in 0.. {
+                let storage = FaultyStorage::new(BTreeMap::new());
+                storage.fail_at(at, fault);
+                let mut interpreter = Interpreter::new(Arc::new(storage.clone()));
+                for command in &commands {
+                    drop(interpreter.run(command));
+                }
+                let reached = storage.operations() > at;
+                let acknowledged = interpreter.acknowledged.clone();
+                drop(interpreter);
+                if !reached {
+                    break;
+                }
+                let context = format!("{name}: {fault:?} at operation {at}");
+                let files = storage.view();
+                let storage = Arc::new(MemoryStorage::from_files(files));
+                let opened = OpenOptions::new()
+                    .limits(Limits::tiny())
+                    .storage(storage)
+                    .create(true)
+                    .open("");
+                let database = opened.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+                let found =
+                    content(&database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+                for (table, text) in &acknowledged {
+                    assert!(found.contains_key(table), "{context}: {table} is gone: {text}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! All integration tests, in one binary.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails should say so at once"
+)]
+#![allow(missing_docs, reason = "tests are documented by their names")]
+
+/// Checks on the source text itself: layers, file lengths, forgotten files.
+mod tidy;
+/// Scripts of library calls, run on storages that can fail.
+mod script;
+/// Every script against its expected output.
+mod golden;
+/// Every script again, with a crash at every write and every sync.
+mod crash;
+/// Random operations against plain maps.
+mod model;
+/// The command as a person uses it, against its expected output.
+mod sessions;
+/// Several processes on one database.
+mod processes;

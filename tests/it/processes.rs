@@ -1,0 +1,40 @@
+use std::process::{Command, Stdio};
+
+use crate::sessions::rdb;
+
+/// Processes that write at the same time: every row of each is there.
+#[test]
+fn many_processes_write_at_once() {
+    const PROCESSES: usize = 4;
+    const ROWS: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let run = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]).current_dir(folder.path()).env("RDB", rdb());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let setup = run("\"$RDB\" db:init; printf 'id,by\\nstart,0\\n' > t.csv; \"$RDB\" import t.csv");
+    assert!(setup.wait_with_output().unwrap().status.success());
+    let children: Vec<_> = (0..PROCESSES)
+        .map(|process| {
+            run(&format!(
+                "i=0; while [ $i -lt {ROWS} ]; do \"$RDB\" insert t id={process}-$i by={process}; i=$((i+1)); done"
+            ))
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let database = reedbase::Database::open(folder.path().join(".reedbase")).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    for process in 0..PROCESSES {
+        for row in 0..ROWS {
+            let key = format!("{process}-{row}");
+            assert!(snapshot.get("t", &key).unwrap().is_some(), "{key} is missing");
+        }
+    }
+    assert_eq!(database.frames().unwrap().len(), 1 + PROCESSES * ROWS);
+    assert_eq!(snapshot.table("t").unwrap().rows() as usize, 1 + PROCESSES * ROWS);
+}

@@ -1,0 +1,272 @@
+//! A script is a list of commands and what they print.
+//!
+//! ```text
+//! > import pages id id,title\nhome,Welcome\n
+//! ok 1
+//! ```
+//!
+//! A line that starts with `>` is a command; the lines below are its output. In a command `\n`, `\r`, `\t`
+//! and `\_` (a space) are escapes. Commands outside `begin` … `commit` are committed one by one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reedbase::clock::ManualClock;
+use reedbase::storage::Storage;
+use reedbase::{Database, Error, Import, Key, Limits, OpenOptions, Timestamp, Transaction};
+
+/// What every table holds, by name.
+pub(crate) type Content = BTreeMap<String, String>;
+
+/// Runs the commands of a script on one storage.
+pub(crate) struct Interpreter {
+    storage: Arc<dyn Storage>,
+    clock: Arc<ManualClock>,
+    /// The handles: `one` unless a command says `@two`.
+    handles: BTreeMap<String, Database>,
+    transaction: Option<Transaction>,
+    /// What has been acknowledged.
+    pub(crate) acknowledged: Content,
+}
+
+impl Interpreter {
+    pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
+        let (handles, acknowledged) = (BTreeMap::new(), BTreeMap::new());
+        Self { storage, clock, handles, transaction: None, acknowledged }
+    }
+
+    /// Does one command; gives what it prints.
+    pub(crate) fn run(&mut self, command: &str) -> Result<String, Error> {
+        self.clock.advance(1_000_000);
+        let (handle, command) = match command.strip_prefix('@') {
+            Some(rest) => rest.split_once(' ').expect("a handle and a command"),
+            None => ("one", command),
+        };
+        let words: Vec<String> = command.split_whitespace().map(unescape).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if words[0] == "close" {
+            self.handles.remove(handle);
+            return Ok("ok".to_owned());
+        }
+        let database = self.handle(handle)?;
+        let output = self.command(&database, &words)?;
+        self.acknowledge(&database);
+        Ok(output)
+    }
+
+    fn handle(&mut self, name: &str) -> Result<Database, Error> {
+        if let Some(database) = self.handles.get(name) {
+            return Ok(database.clone());
+        }
+        let options = OpenOptions::new()
+            .storage(Arc::clone(&self.storage))
+            .create(true)
+            .limits(Limits::tiny());
+        let database = options.clock(self.clock.clone()).user("tester").open("")?;
+        self.handles.insert(name.to_owned(), database.clone());
+        Ok(database)
+    }
+
+    fn command(&mut self, database: &Database, words: &[&str]) -> Result<String, Error> {
+        match words {
+            ["open"] => Ok("ok".to_owned()),
+            ["begin"] => {
+                self.transaction = Some(database.begin()?);
+                Ok("ok".to_owned())
+            }
+            ["commit", name @ ..] => {
+                let mut transaction =
+                    self.transaction.take().ok_or_else(|| Error::usage("begin failed"))?;
+                if !name.is_empty() {
+                    transaction = transaction.named(name.join(" "));
+                }
+                committed(transaction)
+            }
+            ["checkpoint", tables @ ..] => {
+                let report = database.checkpoint(tables)?;
+                let names: Vec<_> = report.written.iter().map(ToString::to_string).collect();
+                let kept = report.edited_outside.iter().map(|name| format!(" (kept {name})"));
+                Ok(format!("wrote [{}]{}", names.join(" "), kept.collect::<String>()))
+            }
+            ["cat", table] => {
+                let bytes = database.snapshot()?.table(table)?.to_bytes()?;
+                Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+            }
+            ["get", table, key] => Ok(match database.snapshot()?.get(table, parse_key(key))? {
+                Some(row) => format!("{row:?}"),
+                None => "none".to_owned(),
+            }),
+            ["log"] => Ok(log(database)?),
+            ["status"] => Ok(status(database)?),
+            ["edit", path, text] => {
+                let file = self.storage.create(path)?;
+                file.write_at(text.as_bytes(), 0)?;
+                Ok("ok".to_owned())
+            }
+            _ => self.write(database, words),
+        }
+    }
+
+    /// Commands that change something, in the open transaction or in one of their own.
+    fn write(&mut self, database: &Database, words: &[&str]) -> Result<String, Error> {
+        if let Some(transaction) = &mut self.transaction {
+            change(transaction, words)?;
+            return Ok("ok".to_owned());
+        }
+        let mut transaction = database.begin()?;
+        change(&mut transaction, words)?;
+        committed(transaction)
+    }
+
+    fn acknowledge(&mut self, database: &Database) {
+        if let Ok(content) = content(database) {
+            self.acknowledged = content;
+        }
+    }
+}
+
+fn change(transaction: &mut Transaction, words: &[&str]) -> Result<(), Error> {
+    let cells = |words: &[&str]| -> Vec<(String, Option<String>)> {
+        let cell = |word: &&str| match word.split_once('=') {
+            Some((column, value)) => (column.to_owned(), Some(value.to_owned())),
+            None => ((*word).to_owned(), None),
+        };
+        words.iter().map(cell).collect()
+    };
+    fn pairs(cells: &[(String, Option<String>)]) -> Vec<(&str, Option<&str>)> {
+        cells.iter().map(|(column, value)| (column.as_str(), value.as_deref())).collect()
+    }
+    match words {
+        [verb @ ("import" | "replace"), table, key, text] => {
+            let mut import = Import::default();
+            import.key = key.split(',').map(str::to_owned).collect();
+            let new = import.read(text.to_string().into())?;
+            match *verb {
+                "import" => transaction.create_table(table, &new),
+                _ => transaction.replace_table(table, &new),
+            }
+        }
+        ["insert", table, rest @ ..] => transaction.insert(table, pairs(&cells(rest))),
+        ["update", table, key, rest @ ..] => {
+            transaction.update(table, parse_key(key), pairs(&cells(rest)))
+        }
+        ["delete", table, key] => transaction.delete(table, parse_key(key)),
+        _ => panic!("unknown command: {words:?}"),
+    }
+}
+
+/// A key of one column, or of several with commas between.
+fn parse_key(text: &str) -> Key<'static> {
+    Key::from_parts(&text.split(',').collect::<Vec<_>>())
+}
+
+fn committed(transaction: Transaction) -> Result<String, Error> {
+    Ok(match transaction.commit()?.frame {
+        Some(frame) => format!("frame {}", frame.timestamp),
+        None => "nothing changed".to_owned(),
+    })
+}
+
+fn log(database: &Database) -> Result<String, Error> {
+    let lines = database.frames()?.into_iter().map(|frame| {
+        let tables = frame.tables.iter().map(|(name, action)| format!(" {} {name}", action.name()));
+        let name = frame.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+        format!("{} {}{}{name}", frame.timestamp, frame.user, tables.collect::<String>())
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn status(database: &Database) -> Result<String, Error> {
+    let lines = database.status()?.tables.into_iter().map(|table| {
+        let edited = if table.edited_outside { " edited outside" } else { "" };
+        format!(
+            "{} rows {} bytes {} behind {}{edited}",
+            table.name, table.rows, table.size, table.behind
+        )
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What every table of a database holds.
+pub(crate) fn content(database: &Database) -> Result<Content, Error> {
+    let snapshot = database.snapshot()?;
+    let mut content = Content::new();
+    for name in snapshot.tables() {
+        let bytes = snapshot.table(name.as_str())?.to_bytes()?;
+        content.insert(name.to_string(), String::from_utf8(bytes.to_vec()).unwrap());
+    }
+    Ok(content)
+}
+
+fn unescape(word: &str) -> String {
+    word.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t").replace("\\_", " ")
+}
+
+/// The scripts in a folder of this test binary: name, text, path.
+pub(crate) fn scripts(folder: &str) -> Vec<(String, String, std::path::PathBuf)> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("it").join(folder);
+    let mut scripts: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "script"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).unwrap(), path)
+        })
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    scripts
+}
+
+/// The commands of a script.
+pub(crate) fn commands(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("> ")).collect()
+}
+
+/// Runs a script and compares, or writes the output anew if `UPDATE_GOLDEN` is set.
+pub(crate) fn check(
+    name: &str,
+    text: &str,
+    path: &std::path::Path,
+    mut run: impl FnMut(&str) -> String,
+) {
+    let mut fresh = String::new();
+    for line in text.lines() {
+        if line.starts_with('#') {
+            fresh.push_str(line);
+            fresh.push('\n');
+        } else if let Some(command) = line.strip_prefix("> ") {
+            let output = run(command);
+            fresh.push_str(line);
+            fresh.push('\n');
+            for line in output.lines() {
+                // A line of output must not look like a command or a comment.
+                let mark = if line.starts_with(['>', '#']) || line.is_empty() { "\\" } else { "" };
+                fresh.push_str(&format!("{mark}{line}\n"));
+            }
+        } else if line.is_empty() {
+            fresh.push('\n');
+        }
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        #[expect(clippy::disallowed_methods, reason = "a file of the repository")]
+        std::fs::write(path, fresh).unwrap();
+        return;
+    }
+    let differs = text.lines().zip(fresh.lines()).position(|(expected, got)| expected != got);
+    let differs = differs.or_else(|| {
+        (text.lines().count() != fresh.lines().count())
+            .then(|| text.lines().count().min(fresh.lines().count()))
+    });
+    if let Some(line) = differs {
+        let at = |text: &str| text.lines().nth(line).unwrap_or("(end)").to_owned();
+        panic!(
+            "{name}, line {}:\n  expected: {}\n  got:      {}\nUPDATE_GOLDEN=1 writes it anew",
+            line + 1,
+            at(text),
+            at(&fresh)
+        );
+    }
+}
