@@ -63,8 +63,7 @@ pub fn write(
     layout: &Layout,
 ) -> Result<()> {
     storage.create_folder("cache/tables")?;
-    let aside = format!("{}.new", path(table));
-    let mut file = FileWriter::create(storage, &aside)?;
+    let mut file = FileWriter::create(storage, &path(table))?;
     let order: u32 = match layout.order {
         None => 0,
         Some(KeyOrder::Number) => 1,
@@ -81,8 +80,7 @@ pub fn write(
     file.put(layout.index.as_bytes())?;
     let crc = file.crc()?;
     file.put(&crc.to_le_bytes())?;
-    file.close()?;
-    storage.rename(&aside, &path(table))
+    file.finish_unsynced(storage)
 }
 
 #[cfg(test)]

@@ -15,6 +15,17 @@ pub struct Limits {
     pub journal_kept: u64,
     /// A table's file from this size on has its layout cached.
     pub cached_min: u64,
+    /// More versions than this at one checkpoint go straight into a pack.
+    pub pack_min: usize,
+    /// More loose deltas than this are folded into a pack.
+    pub loose_max: usize,
+    /// How many lines a table's log keeps though a pack repeats them.
+    pub log_lines: usize,
+    /// A keyframe is written when the deltas since the last have come to weigh this part of the table:
+    /// 4 is a quarter, about what a table weighs when it is compressed.
+    pub keyframe_part: u64,
+    /// Deltas that weigh less than this never lead to a keyframe.
+    pub keyframe_min: u64,
 }
 
 impl Default for Limits {
@@ -25,6 +36,11 @@ impl Default for Limits {
             pending_min: 1 << 20,
             journal_kept: 1 << 20,
             cached_min: 1 << 18,
+            pack_min: 32,
+            loose_max: 64,
+            log_lines: 1000,
+            keyframe_part: 4,
+            keyframe_min: 64 << 10,
         }
     }
 }
@@ -38,6 +54,11 @@ impl Limits {
             pending_min: 2000,
             journal_kept: 1500,
             cached_min: 40,
+            pack_min: 3,
+            loose_max: 4,
+            log_lines: 4,
+            keyframe_part: 1,
+            keyframe_min: 600,
         }
     }
 }

@@ -9,10 +9,10 @@ use reedbase_plugin_api::{Changeset, DeltaCodec, Error, Result, TableName, Times
 
 use crate::delta::{DeltaFile, RowsCodec, delta_name};
 use crate::frame::{ChangeBody, Frame, FrameInfo, TableChange};
-use crate::history::empty_table;
+use crate::history::{empty_table, rebuild};
 use crate::mark::table_path;
 use crate::store::Store;
-use crate::table::{Table, inverse};
+use crate::table::Table;
 use crate::tree::{Tree, Weight};
 
 /// All tables at one instant.
@@ -238,38 +238,26 @@ impl TableState {
         let at = table.as_ref().map_or(Timestamp::ZERO, Table::version);
         if at > self.version {
             // Another process wrote a newer version meanwhile: go back from there.
-            return self.rewind(table, store);
+            return table.as_ref().map_or_else(|| Err(lost()), |table| self.rewind(table, store));
         }
         for pending in self.pending().filter(|pending| pending.info.timestamp > at) {
             let timestamp = pending.info.timestamp;
             let changeset = read_change(&pending.change, timestamp, store)?;
             let before = match table {
                 Some(table) => table,
-                None => {
-                    empty_table(&DeltaFile::new(timestamp, Timestamp::ZERO, changeset.clone()))?
-                }
+                None => empty_table(&changeset)?,
             };
             table = Some(before.apply(&changeset, timestamp)?);
         }
         match table {
             Some(table) if table.version() == self.version => Ok(table),
-            _ => Err(Error::corrupt("the journal lacks a version of the table")),
+            _ => Err(lost()),
         }
     }
 
     /// The table at an older version than the one on disk.
-    fn rewind(&self, table: Option<Table>, store: &Store) -> Result<Table> {
-        let mut table = table.ok_or_else(|| Error::internal("there is nothing to rewind"))?;
-        let history = store.history(&self.name);
-        while table.version() > self.version {
-            let delta = history.delta(table.version())?;
-            let shape = (**table.shape()).clone();
-            table = table.apply(&inverse(&delta.changeset, &shape), delta.base)?;
-        }
-        if table.version() != self.version {
-            return Err(Error::corrupt("the history lacks a version of the table"));
-        }
-        Ok(table)
+    fn rewind(&self, table: &Table, store: &Store) -> Result<Table> {
+        rebuild(&store.history(&self.name).versions()?, self.version, Some(table))
     }
 
     fn settle(&self, version: Timestamp, base: Option<&Table>) -> Self {
@@ -285,6 +273,10 @@ impl TableState {
         }
         next
     }
+}
+
+fn lost() -> Error {
+    Error::corrupt("the journal lacks a version of the table")
 }
 
 /// What a frame did to a table, from the journal or from its delta file.

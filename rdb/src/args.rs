@@ -11,7 +11,6 @@ use crate::commands;
 #[command(
     name = "rdb",
     version,
-    propagate_version = true,
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 fine, 1 failed, 2 bad usage, 3 conflicts, 4 not licensed, 5 damaged.\n\
@@ -65,14 +64,55 @@ pub(crate) enum Command {
     Cat(commands::cat::Cat),
     /// Print who changed what, newest first
     Log(commands::log::Log),
+    /// Print what changed between two instants
+    Diff(commands::diff::Diff),
+    /// Print the life of a row, newest first
+    History(commands::history::History),
+    /// Print what one frame did
+    Show(commands::show::Show),
+    /// Bring a table back as it was at some instant
+    Restore(commands::restore::Restore),
     /// Print how things stand
     Status(commands::status::Status),
     /// Write what the journal holds into the tables' files
     Checkpoint(commands::checkpoint::Checkpoint),
+    /// Print the versions of a table, newest first
+    #[command(name = "version:list")]
+    VersionList(commands::version::List),
+    /// Print what one version changed
+    #[command(name = "version:show")]
+    VersionShow(commands::version::Show),
+    /// Make an earlier version of a table current again
+    #[command(name = "version:rollback")]
+    VersionRollback(commands::version::Rollback),
+    /// Write a bsdiff patch that makes an earlier version
+    #[command(name = "version:export")]
+    VersionExport(commands::version::Export),
+    /// Put all versions of tables into packs
+    #[command(name = "version:pack")]
+    VersionPack(commands::version::Pack),
     /// Print the codes of actions
     #[command(name = "dict:actions")]
     DictActions(commands::dict::Actions),
     /// Print the codes of users
     #[command(name = "dict:users")]
     DictUsers(commands::dict::Users),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn options_of_all_commands_fit_together() {
+        super::Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in super::Args::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod args;
 mod locate;
 mod output;
+mod render;
 mod time;
 mod commands;
 

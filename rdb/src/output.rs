@@ -19,6 +19,10 @@ pub(crate) struct Output {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Style {
     Dim,
+    Bold,
+    Added,
+    Removed,
+    Changed,
 }
 
 impl Output {
@@ -58,6 +62,10 @@ impl Output {
     pub(crate) fn styled(&self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Dim => 2,
+            Style::Bold => 1,
+            Style::Added => 32,
+            Style::Removed => 31,
+            Style::Changed => 33,
         };
         if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -4,23 +4,26 @@ use std::sync::Arc;
 use reedbase::storage::{Fault, FaultyStorage, MemoryStorage};
 use reedbase::{Limits, OpenOptions};
 
-use crate::script::{Content, Interpreter, commands, content, scripts};
+use crate::script::{Content, Interpreter, commands, content, past, scripts};
 
 /// How many images of the disk are looked at for each crash: the emptiest, the fullest, and some between.
 fn images() -> u64 {
     std::env::var("CRASH_IMAGES").ok().and_then(|number| number.parse().ok()).unwrap_or(6)
 }
 
-/// What a script had acknowledged after each command.
-fn expected(commands: &[&str]) -> Vec<Content> {
+/// What a script had acknowledged after each command, and every version of every table.
+fn expected(commands: &[&str]) -> (Vec<Content>, Past) {
     let mut interpreter = Interpreter::new(Arc::new(MemoryStorage::new()));
     let mut states = vec![Content::new()];
     for command in commands {
         drop(interpreter.run(command));
         states.push(interpreter.acknowledged.clone());
     }
-    states
+    (states, interpreter.past)
 }
+
+/// The text of each table after each frame.
+type Past = BTreeMap<(String, i64), String>;
 
 /// At every write, sync, rename and removal of every script, stop the machine: whatever the disk then
 /// holds opens with exactly what had been acknowledged, or with that and the commit that was under way.
@@ -28,7 +31,7 @@ fn expected(commands: &[&str]) -> Vec<Content> {
 fn a_crash_anywhere_loses_nothing_that_was_acknowledged() {
     for (name, text, _) in scripts("scripts") {
         let commands: Vec<_> = commands(&text);
-        let states = expected(&commands);
+        let (states, past) = expected(&commands);
         let mut crashes = 0;
         for at in 0.. {
             let storage = FaultyStorage::new(BTreeMap::new());
@@ -49,7 +52,7 @@ fn a_crash_anywhere_loses_nothing_that_was_acknowledged() {
                     "{name}: crash at operation {at}, in `{}`, image {seed}",
                     commands[reached]
                 );
-                check_image(image, &allowed, &context);
+                check_image(image, &allowed, &past, &context);
             }
         }
         assert!(crashes > 10, "{name} was crashed only {crashes} times");
@@ -57,7 +60,12 @@ fn a_crash_anywhere_loses_nothing_that_was_acknowledged() {
 }
 
 /// The image opens with one of the allowed contents, and goes on working.
-fn check_image(image: BTreeMap<String, Vec<u8>>, allowed: &[&Content], context: &str) {
+fn check_image(
+    image: BTreeMap<String, Vec<u8>>,
+    allowed: &[&Content],
+    expected: &Past,
+    context: &str,
+) {
     let had_database = image.contains_key("config.toml");
     let storage = Arc::new(MemoryStorage::from_files(image));
     let open =
@@ -66,6 +74,7 @@ fn check_image(image: BTreeMap<String, Vec<u8>>, allowed: &[&Content], context: 
     let found = content(&database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert!(allowed.contains(&&found), "{context}: found {found:#?}, allowed {allowed:#?}");
     assert!(had_database || found.is_empty(), "{context}");
+    check_past(&database, expected, context);
     let mut transaction = database.begin().unwrap();
     let table = reedbase::csv("k,v\n1,x\n", &["k"]).unwrap();
     transaction.create_table("after_the_crash", &table).unwrap();
@@ -75,8 +84,19 @@ fn check_image(image: BTreeMap<String, Vec<u8>>, allowed: &[&Content], context: 
     with_more.insert("after_the_crash".to_owned(), "k,v\n1,x\n".to_owned());
     assert_eq!(content(&database).unwrap(), with_more, "{context}");
     drop(database);
+    check_past(&open().unwrap(), expected, context);
     let again = content(&open().unwrap()).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert_eq!(again, with_more, "{context}");
+}
+
+/// Every version that is there is the one that was written.
+fn check_past(database: &reedbase::Database, expected: &Past, context: &str) {
+    let found = past(database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    for ((table, timestamp), text) in found {
+        if let Some(expected) = expected.get(&(table.clone(), timestamp)) {
+            assert_eq!(&text, expected, "{context}: {table} at {timestamp}");
+        }
+    }
 }
 
 /// A disk that is full, or fails once, at any operation: the command fails, and nothing else does.

@@ -19,5 +19,7 @@ mod crash;
 mod model;
 /// The command as a person uses it, against its expected output.
 mod sessions;
+/// 120 days of five real tables.
+mod replay;
 /// Several processes on one database.
 mod processes;

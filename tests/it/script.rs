@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use reedbase::clock::ManualClock;
 use reedbase::storage::Storage;
-use reedbase::{Database, Error, Import, Key, Limits, OpenOptions, Timestamp, Transaction};
+use reedbase::{Action, Database, Error, Import, Key, Limits, OpenOptions, Timestamp, Transaction};
 
 /// What every table holds, by name.
 pub(crate) type Content = BTreeMap<String, String>;
@@ -27,13 +27,15 @@ pub(crate) struct Interpreter {
     transaction: Option<Transaction>,
     /// What has been acknowledged.
     pub(crate) acknowledged: Content,
+    /// Every version that was ever acknowledged.
+    pub(crate) past: BTreeMap<(String, i64), String>,
 }
 
 impl Interpreter {
     pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
-        let (handles, acknowledged) = (BTreeMap::new(), BTreeMap::new());
-        Self { storage, clock, handles, transaction: None, acknowledged }
+        let (handles, acknowledged, past) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { storage, clock, handles, transaction: None, acknowledged, past }
     }
 
     /// Does one command; gives what it prints.
@@ -97,6 +99,19 @@ impl Interpreter {
                 Some(row) => format!("{row:?}"),
                 None => "none".to_owned(),
             }),
+            ["at", table, at] => {
+                let at = database.frame_at(at)?.timestamp;
+                let bytes = database.snapshot()?.table_at(table, at)?.to_bytes()?;
+                Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+            }
+            ["diff", table, from, to] => diff(database, table, from, to),
+            ["history", table, key] => history(database, table, key),
+            ["versions", table] => versions(database, table),
+            ["pack", table] => {
+                let folded = database.pack(table)?;
+                Ok(format!("packed {} versions into {}", folded.versions, folded.packs))
+            }
+            ["files", folder] => Ok(self.storage.list(folder)?.join("\n")),
             ["log"] => Ok(log(database)?),
             ["status"] => Ok(status(database)?),
             ["edit", path, text] => {
@@ -121,9 +136,69 @@ impl Interpreter {
 
     fn acknowledge(&mut self, database: &Database) {
         if let Ok(content) = content(database) {
+            let newest =
+                database.frames().ok().and_then(|frames| frames.last().map(|f| f.timestamp));
+            for (table, text) in &content {
+                let newest = newest.map_or(0, Timestamp::as_micros);
+                self.past.insert((table.clone(), newest), text.clone());
+            }
             self.acknowledged = content;
         }
     }
+}
+
+fn diff(database: &Database, table: &str, from: &str, to: &str) -> Result<String, Error> {
+    let at = |text: &str| match text {
+        "0" => Ok(Timestamp::ZERO),
+        _ => database.frame_at(text).map(|frame| frame.timestamp),
+    };
+    let diff = database.snapshot()?.diff(table, at(from)?, at(to)?)?;
+    let text = |row: &Option<reedbase::Row>| match row {
+        Some(row) => String::from_utf8_lossy(row.bytes()).trim_end().to_owned(),
+        None => "none".to_owned(),
+    };
+    let mut lines: Vec<_> = diff
+        .rows
+        .iter()
+        .map(|row| format!("{} => {}", text(&row.before), text(&row.after)))
+        .collect();
+    lines.push(format!("{} rows, {} moved", diff.rows.len(), diff.moved));
+    Ok(lines.join("\n"))
+}
+
+fn history(database: &Database, table: &str, key: &str) -> Result<String, Error> {
+    let life = database.snapshot()?.history(table, parse_key(key))?;
+    let lines = life.iter().map(|moment| match &moment.row {
+        Some(row) => {
+            format!("{} {}", moment.timestamp, String::from_utf8_lossy(row.bytes()).trim_end())
+        }
+        None => format!("{} removed", moment.timestamp),
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn versions(database: &Database, table: &str) -> Result<String, Error> {
+    let versions = database.snapshot()?.versions(table)?;
+    let lines = versions.iter().map(|version| {
+        let totals = version.totals.map(|(size, rows)| format!(" {size} bytes {rows} rows"));
+        let totals = totals.unwrap_or_default();
+        format!("{} {} {:?}{totals}", version.timestamp, version.action.name(), version.place)
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Every version of every table, by table and timestamp.
+pub(crate) fn past(database: &Database) -> Result<BTreeMap<(String, i64), String>, Error> {
+    let snapshot = database.snapshot()?;
+    let mut past = BTreeMap::new();
+    for name in snapshot.tables() {
+        for version in snapshot.versions(name.as_str())? {
+            let bytes = snapshot.table_at(name.as_str(), version.timestamp)?.to_bytes()?;
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            past.insert((name.to_string(), version.timestamp.as_micros()), text);
+        }
+    }
+    Ok(past)
 }
 
 fn change(transaction: &mut Transaction, words: &[&str]) -> Result<(), Error> {
@@ -150,6 +225,10 @@ fn change(transaction: &mut Transaction, words: &[&str]) -> Result<(), Error> {
         ["insert", table, rest @ ..] => transaction.insert(table, pairs(&cells(rest))),
         ["update", table, key, rest @ ..] => {
             transaction.update(table, parse_key(key), pairs(&cells(rest)))
+        }
+        ["restore", table, at] => {
+            let at = Timestamp::from_micros(at.parse().unwrap());
+            transaction.restore_table(table, at, Action::RESTORE)
         }
         ["delete", table, key] => transaction.delete(table, parse_key(key)),
         _ => panic!("unknown command: {words:?}"),

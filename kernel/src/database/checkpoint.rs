@@ -21,8 +21,9 @@ use reedbase_plugin_api::{Bytes, Changeset, Result, TableName};
 
 use super::inner::Inner;
 use crate::cache;
-use crate::delta::{DeltaFile, delta_name};
+use crate::delta::{DeltaFile, Packed, delta_name};
 use crate::frame::ChangeBody;
+use crate::history::{Folded, fold, pack_everything};
 use crate::log::{FrameIndex, UserDictionary, Version, VersionLog, chain_hash};
 use crate::mark::{Mark, table_path};
 use crate::state::{State, TableState, read_change};
@@ -89,6 +90,14 @@ pub(super) fn checkpoint(
     Ok(report)
 }
 
+/// Puts all versions of a table into one pack.
+pub(super) fn pack(inner: &Inner, table: &TableName) -> Result<Folded> {
+    let Some(lock) = &inner.checkpoint_lock else { return Ok(Folded::default()) };
+    let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
+    pack_everything(&inner.store.history(table))
+}
+
 /// Puts the frames that lack a line into the index, and their users into the dictionary.
 fn log_frames(storage: &Arc<dyn Storage>, state: &State, users: &mut UserDictionary) -> Result<()> {
     let mut index = FrameIndex::read(storage, users)?;
@@ -132,6 +141,14 @@ struct TableWriter<'a> {
     users: &'a mut UserDictionary,
 }
 
+/// Consecutive versions that go into one pack.
+#[derive(Default)]
+struct Group {
+    /// The hash of the version before.
+    before: [u8; 32],
+    versions: Vec<(Packed, Changeset)>,
+}
+
 /// Size and rows of a version.
 #[derive(Clone, Copy)]
 struct Totals {
@@ -146,7 +163,10 @@ impl TableWriter<'_> {
         let folder = self.path("");
         self.storage().create_folder(folder.trim_end_matches('/'))?;
         self.finish_last_swap()?;
+        self.remove_unfinished()?;
         self.write_versions()?;
+        fold(&self.inner.store.history(self.state.name()), self.inner.store.limits())?;
+        self.write_keyframe_if_due(&table)?;
         let Some(mark) = self.write_file(&table)? else { return Ok(None) };
         let base = table.flatten()?;
         if mark.size >= self.inner.store.limits().cached_min {
@@ -172,15 +192,14 @@ impl TableWriter<'_> {
     /// Writes the deltas, log lines and schema of all versions that lack them.
     fn write_versions(&mut self) -> Result<()> {
         let mut log = VersionLog::read(self.inner.store.storage(), self.state.name())?;
-        let mut hash = log.newest_hash();
-        let last = log.versions().last();
-        let mut totals = last.map_or(Totals { size: 0, rows: 0 }, |version| Totals {
-            size: version.size,
-            rows: version.rows,
-        });
         let newest = log.newest();
+        let mut hash = log.newest_hash();
+        let mut totals = Totals::at(log.versions().last());
+        let pending: Vec<_> = self.state.pending().filter(|p| p.info.timestamp > newest).collect();
+        let mut group = Group { before: hash, versions: Vec::new() };
+        let to_pack = pending.len() > self.inner.store.limits().pack_min;
         let (mut versions, mut schema) = (Vec::new(), None);
-        for pending in self.state.pending().filter(|pending| pending.info.timestamp > newest) {
+        for pending in pending {
             let (info, change) = (&pending.info, &pending.change);
             let changeset = read_change(change, info.timestamp, &self.inner.store)?;
             totals = totals.after(&changeset)?;
@@ -194,23 +213,53 @@ impl TableWriter<'_> {
                 hash: [0; 32],
                 node: info.node,
             };
-            hash = chain_hash(&hash, &version, &changeset)?;
-            version.hash = hash;
-            versions.push(version);
+            version.hash = chain_hash(&hash, &version, &changeset)?;
             schema = changeset.schema.as_ref().map(|text| text.after.clone()).or(schema);
-            if let ChangeBody::Inline(_) = change.body {
-                let path = self.path(&delta_name(info.timestamp));
-                let large = self.inner.store.limits().large_changeset;
-                let delta = DeltaFile::new(info.timestamp, change.base, changeset);
-                delta.write(self.storage(), &path, large)?;
+            match change.body {
+                // Its delta file was written by the commit.
+                ChangeBody::File { .. } => {
+                    self.write_group(std::mem::take(&mut group), &hash)?;
+                    group.before = version.hash;
+                }
+                ChangeBody::Inline(_) if to_pack => {
+                    group.versions.push((version.packed(), changeset));
+                }
+                ChangeBody::Inline(_) => self.write_loose(&version, changeset)?,
             }
+            hash = version.hash;
+            versions.push(version);
         }
+        self.write_group(group, &hash)?;
         if let Some(schema) = schema {
             self.storage().replace(&self.path("schema.toml"), &schema)?;
         }
         self.sync_folder()?;
         log.append(versions)?;
         self.sync_folder()
+    }
+
+    fn write_loose(&self, version: &Version, changeset: Changeset) -> Result<()> {
+        let path = self.path(&delta_name(version.timestamp));
+        let large = self.inner.store.limits().large_changeset;
+        let delta = DeltaFile::new(version.timestamp, version.base, changeset);
+        delta.write(self.storage(), &path, large).map(drop)
+    }
+
+    fn write_group(&self, group: Group, after: &[u8; 32]) -> Result<()> {
+        let history = self.inner.store.history(self.state.name());
+        history.write_pack(&group.before, group.versions, after)
+    }
+
+    /// Writes a keyframe if the deltas since the last whole copy have come to weigh as much.
+    fn write_keyframe_if_due(&self, table: &Table) -> Result<()> {
+        let history = self.inner.store.history(self.state.name());
+        let limits = self.inner.store.limits();
+        let enough = (table.file_len() / limits.keyframe_part.max(1)).max(limits.keyframe_min);
+        if history.versions()?.weight_since_copy()? > enough {
+            history.write_keyframe(table)?;
+            self.sync_folder()?;
+        }
+        Ok(())
     }
 
     /// Completes, or takes back, what a crash left between exchange and mark.
@@ -228,6 +277,16 @@ impl TableWriter<'_> {
         }
         self.storage().remove(&self.path("current.csv.new"))?;
         self.sync_folder()
+    }
+
+    /// Files that a crash left half written.
+    fn remove_unfinished(&self) -> Result<()> {
+        for name in self.storage().list(self.path("").trim_end_matches('/'))? {
+            if name.ends_with(".new") {
+                self.storage().remove(&self.path(&name))?;
+            }
+        }
+        Ok(())
     }
 
     /// What came out of an exchange is the file of the old mark, or an edit that must not be lost.
@@ -304,6 +363,14 @@ impl TableWriter<'_> {
 }
 
 impl Totals {
+    /// The totals of a version; those of no table at all if there is none.
+    fn at(version: Option<&Version>) -> Self {
+        version.map_or(Self { size: 0, rows: 0 }, |version| Self {
+            size: version.size,
+            rows: version.rows,
+        })
+    }
+
     /// The totals after a changeset.
     fn after(self, changeset: &Changeset) -> Result<Self> {
         let (mut size, mut rows) = (i128::from(self.size), i128::from(self.rows));

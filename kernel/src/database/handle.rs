@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use reedbase_plugin_api::Result;
+use reedbase_plugin_api::{Result, Timestamp};
 
 use super::checkpoint::{self, CheckpointReport};
 use super::config::Config;
@@ -12,11 +12,15 @@ use super::inner::{Inner, Settings};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
 use super::transaction::Transaction;
+use super::when;
 use crate::clock::{Clock, SystemClock};
+use crate::delta::export_patch;
 use crate::frame::FrameInfo;
+use crate::history::Folded;
 use crate::limits::Limits;
 use crate::log::UserDictionary;
 use crate::storage::{FileSystem, Storage};
+use crate::table::pieces;
 
 /// A database: one folder. Cheap to clone, and shared by threads; other processes may have the same folder
 /// open.
@@ -173,6 +177,36 @@ impl Database {
     /// Damage of the index, or those of the storage.
     pub fn frames(&self) -> Result<Vec<Arc<FrameInfo>>> {
         frames::frames(&self.inner, &self.snapshot()?)
+    }
+
+    /// The frame that a text means: its number, id or name, `HEAD~3`, a date, a time, `20 minutes ago`.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if there is none, or none so early.
+    pub fn frame_at(&self, text: &str) -> Result<Arc<FrameInfo>> {
+        when::resolve(text, &self.frames()?, self.inner.clock.now())
+    }
+
+    /// Puts all versions of a table into one pack. Costs about a second for every 3 MB of history.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or those of the storage.
+    pub fn pack(&self, table: &str) -> Result<Folded> {
+        self.checkpoint(&[table])?;
+        let snapshot = self.snapshot()?;
+        checkpoint::pack(&self.inner, find_table(snapshot.state(), table)?.name())
+    }
+
+    /// A standard bsdiff patch (BSDIFF40) that makes a version of a table of its newest one: the stock
+    /// `bspatch` applies it to `current.csv`.
+    ///
+    /// # Errors
+    /// Those of [`Snapshot::table_at`].
+    pub fn export_patch(&self, table: &str, at: Timestamp) -> Result<Vec<u8>> {
+        let snapshot = self.snapshot()?;
+        let (old, new) =
+            (snapshot.table(table)?.flatten()?, snapshot.table_at(table, at)?.flatten()?);
+        export_patch(&pieces(old.base(), new.base())?)
     }
 
     /// The users that have made frames, in the order of their codes, with the time they were added.

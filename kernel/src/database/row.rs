@@ -42,6 +42,11 @@ impl Row {
         row::cells(&self.bytes, self.shape.delimiter()).map(|cell| cell.text())
     }
 
+    /// How many columns the key has.
+    pub fn key_columns(&self) -> usize {
+        self.shape.key().len()
+    }
+
     /// The key.
     pub fn key(&self) -> Option<Key<'_>> {
         key_of(&self.bytes, &self.shape)

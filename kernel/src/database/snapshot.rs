@@ -27,6 +27,10 @@ impl Snapshot {
         self.state.newest()
     }
 
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
     /// The state behind it.
     pub fn state(&self) -> &Arc<State> {
         &self.state

@@ -241,18 +241,41 @@ impl Transaction {
         let shape = if same_shape { Arc::clone(before.shape()) } else { Arc::new(shape) };
         let base = Base::parse(table.text.clone(), shape)?;
         let after = Table::new(Arc::new(base), Timestamp::ZERO);
-        let difference = if same_shape {
+        let version = state.version();
+        self.put_whole(name, &before, after, version, Action::IMPORT)
+    }
+
+    /// Makes a table what it was after a frame. Earlier frames stay as they are: this adds one.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for the table, or if it did not exist yet; damage of its history.
+    pub fn restore_table(&mut self, name: &str, at: Timestamp, action: Action) -> Result<()> {
+        let state = find_table(self.snapshot.state(), name)?;
+        let name = state.name().clone();
+        let before = state.table(&self.inner.store)?.flatten()?;
+        let after = self.snapshot.table_at(name.as_str(), at)?.flatten()?;
+        self.put_whole(name, &before, after, state.version(), action)
+    }
+
+    /// Puts a whole table in the place of another.
+    fn put_whole(
+        &mut self,
+        name: TableName,
+        before: &Table,
+        after: Table,
+        base: Timestamp,
+        action: Action,
+    ) -> Result<()> {
+        let difference = if before.shape() == after.shape() {
             diff(before.base(), after.base())?
         } else {
             Difference::whole(before.base(), after.base())?
         };
-        let changeset = changeset(&before, &after, difference)?;
-        if changeset.is_empty() {
-            return Ok(());
+        let changeset = changeset(before, &after, difference)?;
+        if !changeset.is_empty() {
+            let whole = Whole { base, after, changeset, action };
+            self.work.insert(name, Work::Whole(Box::new(whole)));
         }
-        let base = state.version();
-        let whole = Whole { base, after, changeset, action: Action::IMPORT };
-        self.work.insert(name, Work::Whole(Box::new(whole)));
         Ok(())
     }
 

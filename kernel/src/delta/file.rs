@@ -69,6 +69,16 @@ pub fn delta_timestamp(name: &str) -> Option<Timestamp> {
     name.strip_suffix(".bsdiff")?.parse().ok().map(Timestamp::from_micros)
 }
 
+/// The name of the keyframe of a version.
+pub fn keyframe_name(timestamp: Timestamp) -> String {
+    format!("{timestamp}.keyframe")
+}
+
+/// The version of the keyframe with this name.
+pub fn keyframe_timestamp(name: &str) -> Option<Timestamp> {
+    name.strip_suffix(".keyframe")?.parse().ok().map(Timestamp::from_micros)
+}
+
 impl DeltaFile {
     /// A version.
     pub fn new(timestamp: Timestamp, base: Timestamp, changeset: Changeset) -> Self {
@@ -107,7 +117,7 @@ impl DeltaFile {
         file.put(&len.to_le_bytes())?;
         let crc = file.crc()?;
         file.put(&crc.to_le_bytes())?;
-        file.finish()
+        file.finish(storage)
     }
 
     /// Reads what [`write`](Self::write) wrote.
@@ -149,9 +159,9 @@ impl DeltaFile {
 }
 
 /// Counts what goes through.
-struct Counted<'a> {
-    sink: &'a mut dyn std::io::Write,
-    len: u64,
+pub(super) struct Counted<'a> {
+    pub(super) sink: &'a mut dyn std::io::Write,
+    pub(super) len: u64,
 }
 
 impl std::io::Write for Counted<'_> {

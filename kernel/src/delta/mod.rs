@@ -4,8 +4,12 @@ mod rows;
 mod patch;
 mod compress;
 mod file;
+mod pack;
+mod export;
 
 pub use compress::Compression;
-pub use file::{Codecs, DeltaFile, delta_name, delta_timestamp};
+pub use export::export_patch;
+pub use file::{Codecs, DeltaFile, delta_name, delta_timestamp, keyframe_name, keyframe_timestamp};
+pub use pack::{Pack, PackWriter, Packed, pack_name, pack_range};
 pub use patch::BsdiffCodec;
 pub use rows::RowsCodec;

@@ -1,5 +1,13 @@
 //! The versions of a table on disk: which there are, what each changed, and any of them whole.
+//!
+//! A version starts as a line of `version.log` and a loose delta. Many loose deltas are folded into a pack,
+//! small packs into larger ones, and lines of the log that a pack repeats are dropped when they are old.
+//! None of that changes what the history says.
 
 mod versions;
+mod rebuild;
+mod fold;
 
-pub use versions::{History, empty_table};
+pub use fold::{Folded, fold, pack_everything};
+pub use rebuild::{empty_table, rebuild};
+pub use versions::{History, VersionInfo, Versions};

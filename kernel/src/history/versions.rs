@@ -1,21 +1,59 @@
-//! The versions of one table.
+//! Which versions there are, and what each changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
-use crate::delta::{Codecs, DeltaFile, delta_name};
-use crate::log::VersionLog;
+use crate::delta::{
+    Codecs, DeltaFile, Pack, delta_name, delta_timestamp, keyframe_timestamp, pack_range,
+};
+use crate::frame::Action;
+use crate::log::{Version, VersionLog};
 use crate::mark::table_path;
-use crate::storage::Storage;
-use crate::table::{Base, Table};
+use crate::storage::{Access, Storage};
+use crate::table::Key;
 
-/// The versions of one table, as far as they are on disk.
+/// Where the versions of one table are.
 #[derive(Clone)]
 pub struct History {
-    storage: Arc<dyn Storage>,
-    codecs: Codecs,
-    table: TableName,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) codecs: Codecs,
+    pub(super) table: TableName,
+}
+
+/// One version of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VersionInfo {
+    /// The frame that made it.
+    pub timestamp: Timestamp,
+    /// The version before; zero for the first.
+    pub base: Timestamp,
+    /// What the frame did.
+    pub action: Action,
+    /// Who did it: a code of the dictionary of users.
+    pub user: u32,
+    /// The node that made the frame.
+    pub node: NodeId,
+    /// The bytes of the table's file.
+    pub size: u64,
+    /// The rows of the table.
+    pub rows: u64,
+    /// Whether it lies in a pack.
+    pub packed: bool,
+}
+
+/// The versions of one table, as they were listed.
+pub struct Versions {
+    pub(super) history: History,
+    pub(super) log: VersionLog,
+    pub(super) packs: Vec<(String, Pack)>,
+    /// Versions with a file of their own, with its name.
+    pub(super) loose: BTreeMap<Timestamp, String>,
+    /// Versions of which there is a whole copy.
+    pub(super) keyframes: Vec<Timestamp>,
+    list: Vec<VersionInfo>,
 }
 
 impl History {
@@ -24,20 +62,43 @@ impl History {
         Self { storage, codecs, table }
     }
 
-    /// The log.
-    ///
-    /// # Errors
-    /// Damage.
-    pub fn log(&self) -> Result<VersionLog> {
-        VersionLog::read(&self.storage, &self.table)
+    /// The path of a file of the table.
+    pub(super) fn path(&self, name: &str) -> String {
+        table_path(&self.table, name)
     }
 
-    /// What the version changed.
+    /// Lists the versions.
     ///
     /// # Errors
-    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if there is no such version, or damage.
-    pub fn delta(&self, version: Timestamp) -> Result<DeltaFile> {
-        let path = table_path(&self.table, &delta_name(version));
+    /// Damage of the log or of a pack.
+    pub fn versions(&self) -> Result<Versions> {
+        let log = VersionLog::read(&self.storage, &self.table)?;
+        let (mut packs, mut loose, mut keyframes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        for name in self.storage.list(self.path("").trim_end_matches('/'))? {
+            if pack_range(&name).is_some() {
+                packs.push((name.clone(), self.open_pack(&name)?));
+            } else if let Some(timestamp) = delta_timestamp(&name) {
+                loose.insert(timestamp, name);
+            } else {
+                keyframes.extend(keyframe_timestamp(&name));
+            }
+        }
+        let packs = without_contained(packs);
+        let list = merge(&packs, log.versions());
+        Ok(Versions { history: self.clone(), log, packs, loose, keyframes, list })
+    }
+
+    fn open_pack(&self, name: &str) -> Result<Pack> {
+        let path = self.path(name);
+        let full = self.storage.full_path(&path);
+        let file = self.storage.open(&path, Access::Read)?;
+        let file = file.ok_or_else(|| Error::not_found("the pack was removed").at_path(&full))?;
+        Pack::open(file).map_err(|error| error.at_path(full).help("restore the file from a backup"))
+    }
+
+    /// Reads a loose delta.
+    pub(super) fn loose_delta(&self, version: Timestamp, name: &str) -> Result<DeltaFile> {
+        let path = self.path(name);
         let full = self.storage.full_path(&path);
         let bytes = self.storage.read(&path)?.ok_or_else(|| {
             Error::corrupt("the version is in the log, but its delta is missing")
@@ -51,35 +112,165 @@ impl History {
         }
         Ok(delta)
     }
-
-    /// The whole table as it was at a version.
-    ///
-    /// # Errors
-    /// Damage.
-    pub fn rebuild(&self, version: Timestamp) -> Result<Table> {
-        let mut table: Option<Table> = None;
-        for logged in self.log()?.versions() {
-            if logged.timestamp > version {
-                break;
-            }
-            let delta = self.delta(logged.timestamp)?;
-            let before = match table {
-                Some(table) => table,
-                None => empty_table(&delta)?,
-            };
-            table =
-                Some(before.apply(&delta.changeset, delta.timestamp).map_err(|error| {
-                    error.at_table(self.table.as_str()).at_frame(delta.timestamp)
-                })?);
-        }
-        table.ok_or_else(|| {
-            Error::not_found("the table has no version this old").at_table(self.table.as_str())
-        })
-    }
 }
 
-/// The table before its first version: no rows, and whatever header comes first.
-pub fn empty_table(first: &DeltaFile) -> Result<Table> {
-    let shape = Arc::new(first.changeset.after.clone());
-    Ok(Table::new(Arc::new(Base::empty(shape)?), Timestamp::ZERO))
+/// Packs in order; those that a larger one repeats, as a crash between writing and removing leaves them,
+/// are left out.
+fn without_contained(mut packs: Vec<(String, Pack)>) -> Vec<(String, Pack)> {
+    let range = |name: &str| pack_range(name).unwrap_or_default();
+    packs.sort_by_key(|(name, _)| {
+        let (first, last) = range(name);
+        (first, std::cmp::Reverse(last))
+    });
+    let mut end = Timestamp::ZERO;
+    packs.retain(|(name, _)| {
+        let last = range(name).1;
+        let fresh = last > end;
+        end = end.max(last);
+        fresh
+    });
+    packs
+}
+
+/// The versions in packs and those in the log, each once, oldest first.
+fn merge(packs: &[(String, Pack)], log: &[Version]) -> Vec<VersionInfo> {
+    let mut list = BTreeMap::new();
+    for version in packs.iter().flat_map(|(_, pack)| pack.versions()) {
+        let info = VersionInfo {
+            timestamp: version.timestamp,
+            base: version.base,
+            action: version.action,
+            user: version.user,
+            node: version.node,
+            size: version.size,
+            rows: version.rows,
+            packed: true,
+        };
+        list.insert(info.timestamp, info);
+    }
+    for version in log {
+        list.entry(version.timestamp).or_insert_with(|| VersionInfo {
+            timestamp: version.timestamp,
+            base: version.base,
+            action: version.action,
+            user: version.user,
+            node: version.node,
+            size: version.size,
+            rows: version.rows,
+            packed: false,
+        });
+    }
+    list.into_values().collect()
+}
+
+impl Versions {
+    /// The versions, oldest first.
+    pub fn list(&self) -> &[VersionInfo] {
+        &self.list
+    }
+
+    /// The newest version on disk; zero if there is none.
+    pub fn newest(&self) -> Timestamp {
+        self.list.last().map_or(Timestamp::ZERO, |version| version.timestamp)
+    }
+
+    /// Which versions lie after one and not after another.
+    pub(super) fn between(&self, after: Timestamp, until: Timestamp) -> &[VersionInfo] {
+        let start = self.list.partition_point(|version| version.timestamp <= after);
+        let end = self.list.partition_point(|version| version.timestamp <= until);
+        self.list.get(start..end.max(start)).unwrap_or_default()
+    }
+
+    /// What the versions after one and not after another changed, oldest first. Cost: O(what they
+    /// changed), whatever the size of the table.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the damaged file.
+    pub fn changes(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(VersionInfo, Changeset)>> {
+        let wanted = self.between(after, until);
+        self.read(wanted)
+    }
+
+    /// What the versions changed that touched a key, oldest first, among those not after `until`. Versions
+    /// that have a file of their own are all read; of packs only the chunks that hold the key.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the damaged file.
+    pub fn changes_of_key(
+        &self,
+        key: &Key<'_>,
+        until: Timestamp,
+    ) -> Result<Vec<(VersionInfo, Changeset)>> {
+        let mut touching = std::collections::HashSet::new();
+        for (_, pack) in &self.packs {
+            let versions = pack.versions();
+            let numbers = pack.touching(key).into_iter();
+            touching.extend(numbers.filter_map(|number| versions.get(number)).map(|v| v.timestamp));
+        }
+        let until = self.between(Timestamp::ZERO, until).iter();
+        let wanted =
+            until.filter(|version| !version.packed || touching.contains(&version.timestamp));
+        self.read(&wanted.cloned().collect::<Vec<_>>())
+    }
+
+    /// Reads the changesets of some versions, given oldest first.
+    fn read(&self, wanted: &[VersionInfo]) -> Result<Vec<(VersionInfo, Changeset)>> {
+        let mut found = Vec::with_capacity(wanted.len());
+        let mut rest = wanted;
+        for (name, pack) in &self.packs {
+            let (Some(first), Some(last)) = (pack.versions().first(), pack.versions().last())
+            else {
+                continue;
+            };
+            let before = rest.partition_point(|version| version.timestamp < first.timestamp);
+            let (loose, later) = rest.split_at(before);
+            let inside = later.partition_point(|version| version.timestamp <= last.timestamp);
+            let (packed, later) = later.split_at(inside);
+            self.read_loose(loose, &mut found)?;
+            self.read_packed(name, pack, packed, &mut found)?;
+            rest = later;
+        }
+        self.read_loose(rest, &mut found)?;
+        Ok(found)
+    }
+
+    fn read_loose(
+        &self,
+        wanted: &[VersionInfo],
+        found: &mut Vec<(VersionInfo, Changeset)>,
+    ) -> Result<()> {
+        for version in wanted {
+            let name = delta_name(version.timestamp);
+            let delta = self.history.loose_delta(version.timestamp, &name)?;
+            found.push((version.clone(), delta.changeset));
+        }
+        Ok(())
+    }
+
+    fn read_packed(
+        &self,
+        name: &str,
+        pack: &Pack,
+        wanted: &[VersionInfo],
+        found: &mut Vec<(VersionInfo, Changeset)>,
+    ) -> Result<()> {
+        let number = |version: &VersionInfo| {
+            pack.versions().partition_point(|packed| packed.timestamp < version.timestamp)
+        };
+        let numbers: Vec<usize> = wanted.iter().map(number).collect();
+        let mut wanted = wanted.iter();
+        let read = pack.read(&numbers, |packed, changeset| {
+            let version = wanted.find(|version| version.timestamp == packed.timestamp);
+            found.extend(version.map(|version| (version.clone(), changeset)));
+            Ok(())
+        });
+        read.map_err(|error| {
+            let path = self.history.storage.full_path(&self.history.path(name));
+            error.at_path(path).help("restore the file from a backup")
+        })
+    }
 }

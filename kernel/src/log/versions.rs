@@ -16,7 +16,7 @@ use reedbase_plugin_api::{Changeset, DeltaCodec, Error, NodeId, Result, TableNam
 use sha2::{Digest, Sha256};
 
 use super::LogFile;
-use crate::delta::RowsCodec;
+use crate::delta::{Packed, RowsCodec};
 use crate::frame::Action;
 use crate::storage::Storage;
 
@@ -43,6 +43,14 @@ pub struct Version {
     pub hash: [u8; 32],
     /// The node that made the frame.
     pub node: NodeId,
+}
+
+impl Version {
+    /// The same as a pack holds it.
+    pub fn packed(&self) -> Packed {
+        let packed = Packed::new(self.timestamp, self.base, self.action, self.user, self.node);
+        packed.totals(self.size, self.rows)
+    }
 }
 
 /// A link of the chain: SHA-256(hash of the version before ‖ header ‖ SHA-256(salted changeset)). The
@@ -110,6 +118,17 @@ impl VersionLog {
     /// The hash of the newest version.
     pub fn newest_hash(&self) -> [u8; 32] {
         self.versions.last().map_or([0; 32], |version| version.hash)
+    }
+
+    /// Keeps only some lines; the others stand elsewhere.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn retain(&mut self, keep: impl Fn(&Version) -> bool) -> Result<()> {
+        self.versions.retain(keep);
+        let lines: Vec<_> = self.versions.iter().map(to_cells).collect();
+        self.end = self.file.replace(&lines)?;
+        Ok(())
     }
 
     /// Appends versions and syncs.

@@ -1,4 +1,7 @@
 //! Writing a file from start to end, with its checksums along the way.
+//!
+//! It is written under another name (`<name>.new`) and gets its own once it is whole and synced: a file
+//! with the right name is never half written.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -12,6 +15,7 @@ use super::{File, Storage};
 #[derive(Debug)]
 pub struct FileWriter {
     file: Arc<dyn File>,
+    path: String,
     buffer: Vec<u8>,
     written: u64,
     crc: crc32fast::Hasher,
@@ -30,6 +34,11 @@ pub struct Written {
     pub sha256: [u8; 32],
 }
 
+/// The name of a file that is not whole yet.
+fn aside(path: &str) -> String {
+    format!("{path}.new")
+}
+
 /// How much is gathered before it is written.
 const BUFFER: usize = 1 << 18;
 
@@ -40,7 +49,13 @@ impl FileWriter {
     /// Those of the storage.
     pub fn create(storage: &dyn Storage, path: &str) -> Result<Self> {
         let (crc, sha) = (crc32fast::Hasher::new(), Sha256::new());
-        Ok(Self { file: storage.create(path)?, buffer: Vec::new(), written: 0, crc, sha })
+        let (file, path) = (storage.create(&aside(path))?, path.to_owned());
+        Ok(Self { file, path, buffer: Vec::new(), written: 0, crc, sha })
+    }
+
+    /// How many bytes were written.
+    pub fn written(&self) -> u64 {
+        self.written + self.buffer.len() as u64
     }
 
     /// Appends bytes.
@@ -67,22 +82,25 @@ impl FileWriter {
         Ok(self.crc.clone().finalize())
     }
 
-    /// Writes what is left and syncs the file.
+    /// Writes what is left, syncs the file and gives it its name, which is durable once the folder is
+    /// synced.
     ///
     /// # Errors
     /// Those of the storage.
-    pub fn finish(mut self) -> Result<Written> {
+    pub fn finish(mut self, storage: &dyn Storage) -> Result<Written> {
         self.flush_buffer()?;
         self.file.sync()?;
+        storage.rename(&aside(&self.path), &self.path)?;
         Ok(Written { file: self.file, len: self.written, sha256: self.sha.finalize().into() })
     }
 
-    /// Writes what is left, without a sync.
+    /// The same without a sync, for files that may be lost.
     ///
     /// # Errors
     /// Those of the storage.
-    pub fn close(mut self) -> Result<()> {
-        self.flush_buffer()
+    pub fn finish_unsynced(mut self, storage: &dyn Storage) -> Result<()> {
+        self.flush_buffer()?;
+        storage.rename(&aside(&self.path), &self.path)
     }
 
     fn flush_buffer(&mut self) -> Result<()> {

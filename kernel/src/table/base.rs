@@ -177,6 +177,11 @@ impl Base {
         self.source.slice(from, to)
     }
 
+    /// Where in the file the line in a slot starts, and how long it is.
+    pub fn place_of(&self, slot: u32) -> Option<(u64, u64)> {
+        line_at(&self.offsets, slot).map(|(from, to)| (from as u64, (to - from) as u64))
+    }
+
     /// The lines of some slots, as one piece.
     pub fn slice(&self, from: u32, to: u32) -> Result<Bytes> {
         let starts = line_start(&self.offsets, from).zip(line_start(&self.offsets, to));

@@ -81,6 +81,55 @@ pub fn diff(old: &Base, new: &Base) -> Result<Difference> {
     Ok(Difference { removed: runs(old, &old_fates)?, added: runs(new, &new_fates)?, moves })
 }
 
+/// One piece of a new file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "bytes are old or new")]
+pub enum Piece {
+    /// These bytes of the old file.
+    Old {
+        /// Where they start.
+        start: u64,
+        /// How many there are.
+        len: u64,
+    },
+    /// Bytes that the old file does not have.
+    New(Bytes),
+}
+
+/// The new file as pieces of the old one and new ones, in order.
+///
+/// # Errors
+/// Those of reading the files.
+pub fn pieces(old: &Base, new: &Base) -> Result<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let header = new.shape().header();
+    if old.shape().header() == header {
+        pieces.push(Piece::Old { start: 0, len: header.len() as u64 });
+    } else {
+        pieces.push(Piece::New(header.clone()));
+    }
+    let same_shape = old.shape() == new.shape();
+    let partners = if same_shape { partners(old, new)? } else { vec![NONE; new.lines() as usize] };
+    for (slot, partner) in (0_u32..).zip(partners) {
+        let line = new.line(slot)?;
+        let place = if partner == NONE { None } else { old.place_of(partner) };
+        match place.filter(|_| old.line(partner).is_ok_and(|old| old == line)) {
+            Some((start, len)) => push_old(&mut pieces, start, len),
+            None => pieces.push(Piece::New(line)),
+        }
+    }
+    Ok(pieces)
+}
+
+fn push_old(pieces: &mut Vec<Piece>, start: u64, len: u64) {
+    match pieces.last_mut() {
+        Some(Piece::Old { start: last, len: last_len }) if *last + *last_len == start => {
+            *last_len += len;
+        }
+        _ => pieces.push(Piece::Old { start, len }),
+    }
+}
+
 /// The old ordinal of each new line, or `NONE`.
 fn partners(old: &Base, new: &Base) -> Result<Vec<u32>> {
     let shape = new.shape();

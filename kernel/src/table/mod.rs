@@ -23,7 +23,7 @@ mod diff;
 
 pub use apply::{inverse, split};
 pub use base::{BLOCK, Base, Layout, Rebuild};
-pub use diff::{Difference, diff};
+pub use diff::{Difference, Piece, diff, pieces};
 pub use edit::{Edit, Stamp, Touched};
 pub use index::KeyIndex;
 pub use key::{Key, key_of};

@@ -8,6 +8,11 @@ pub(crate) mod insert;
 pub(crate) mod delete;
 pub(crate) mod cat;
 pub(crate) mod log;
+pub(crate) mod diff;
+pub(crate) mod history;
+pub(crate) mod show;
+pub(crate) mod restore;
+pub(crate) mod version;
 pub(crate) mod status;
 pub(crate) mod checkpoint;
 pub(crate) mod dict;
@@ -31,6 +36,15 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Delete(command) => command.run(global, output),
         Command::Cat(command) => command.run(global, output),
         Command::Log(command) => command.run(global, output),
+        Command::Diff(command) => command.run(global, output),
+        Command::History(command) => command.run(global, output),
+        Command::Show(command) => command.run(global, output),
+        Command::Restore(command) => command.run(global, output),
+        Command::VersionList(command) => command.run(global, output),
+        Command::VersionShow(command) => command.run(global, output),
+        Command::VersionRollback(command) => command.run(global, output),
+        Command::VersionExport(command) => command.run(global, output),
+        Command::VersionPack(command) => command.run(global, output),
         Command::Status(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),

@@ -1,0 +1,263 @@
+//! The past of a table: its versions, what changed between two of them, and the life of one row.
+
+use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
+
+use super::row::Row;
+use super::snapshot::{Snapshot, find_table};
+use crate::changes::{RowChange, RowChanges};
+use crate::frame::Action;
+use crate::history::{Versions, rebuild};
+use crate::state::{TableState, read_change};
+use crate::store::Store;
+use crate::table::{Key, Table, inverse};
+
+/// One version of a table.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TableVersion {
+    /// The frame that made it.
+    pub timestamp: Timestamp,
+    /// The version before; zero for the first.
+    pub base: Timestamp,
+    /// What the frame did.
+    pub action: Action,
+    /// Where it is kept.
+    pub place: VersionPlace,
+    /// The bytes and the rows of the table, where they are known already.
+    pub totals: Option<(u64, u64)>,
+}
+
+/// Where a version is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VersionPlace {
+    /// In the journal, until the next checkpoint.
+    Journal,
+    /// In a file of its own.
+    Loose,
+    /// In a pack.
+    Packed,
+}
+
+/// What makes one version of a table of another.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Diff {
+    /// The version it starts from; zero is before the first.
+    pub from: Timestamp,
+    /// The version it leads to.
+    pub to: Timestamp,
+    /// The rows that differ.
+    pub rows: Vec<RowDiff>,
+    /// How many lines changed place on the way.
+    pub moved: u64,
+}
+
+/// A row that differs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RowDiff {
+    /// The key.
+    pub key: Key<'static>,
+    /// The row before; `None` if it was added.
+    pub before: Option<Row>,
+    /// The row after; `None` if it was removed.
+    pub after: Option<Row>,
+}
+
+/// One moment in the life of a row.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RowVersion {
+    /// The frame.
+    pub timestamp: Timestamp,
+    /// The row as the frame left it; `None` if it removed it.
+    pub row: Option<Row>,
+}
+
+impl Snapshot {
+    /// The versions of a table, oldest first.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or damage of its history.
+    pub fn versions(&self, table: &str) -> Result<Vec<TableVersion>> {
+        let past = Past::of(self, table)?;
+        let logged = past.versions.list().iter().filter(|v| v.timestamp <= past.state.version());
+        let mut versions: Vec<_> = logged
+            .map(|version| TableVersion {
+                timestamp: version.timestamp,
+                base: version.base,
+                action: version.action,
+                place: if version.packed { VersionPlace::Packed } else { VersionPlace::Loose },
+                totals: Some((version.size, version.rows)),
+            })
+            .collect();
+        versions.extend(past.unlogged().map(|(timestamp, base, action)| TableVersion {
+            timestamp,
+            base,
+            action,
+            place: VersionPlace::Journal,
+            totals: None,
+        }));
+        Ok(versions)
+    }
+
+    /// The table as it was after a frame: its newest version that is not younger.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or if it did not exist yet;
+    /// damage of its history.
+    pub fn table_at(&self, table: &str, at: Timestamp) -> Result<Table> {
+        retry(|| Past::of(self, table)?.table_at(at))
+    }
+
+    /// What changed from one instant to another; from the later to the earlier if they are given so.
+    /// Cost: O(what changed in between), whatever the size of the table.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or damage of its history.
+    pub fn diff(&self, table: &str, from: Timestamp, to: Timestamp) -> Result<Diff> {
+        retry(|| {
+            let past = Past::of(self, table)?;
+            let mut changes = RowChanges::default();
+            for (_, changeset) in past.changes(from.min(to), from.max(to))? {
+                changes.add(&changeset)?;
+            }
+            let (rows, moved) = changes.finish();
+            let rows = rows.into_iter();
+            let rows = if from <= to {
+                rows.map(row_diff).collect()
+            } else {
+                rows.map(|row| row_diff(row.inverse())).collect()
+            };
+            Ok(Diff { from, to, rows, moved })
+        })
+    }
+
+    /// The life of a row, newest first. Cost: O(what changed in the versions that touched it).
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or damage of its history.
+    pub fn history<'k>(&self, table: &str, key: impl Into<Key<'k>>) -> Result<Vec<RowVersion>> {
+        let key = key.into();
+        retry(|| Past::of(self, table)?.row(&key))
+    }
+}
+
+fn row_diff(change: RowChange) -> RowDiff {
+    let row = |side: Option<_>| side.map(|(bytes, shape)| Row::new(bytes, shape));
+    RowDiff { key: change.key, before: row(change.before), after: row(change.after) }
+}
+
+/// Another process may fold files together between our listing them and reading them: list once more.
+fn retry<T>(act: impl Fn() -> Result<T>) -> Result<T> {
+    match act() {
+        Err(error) if error.is_corrupt() => {
+            act().map_err(|again| if again.is_corrupt() { error } else { again })
+        }
+        result => result,
+    }
+}
+
+/// The past of one table, in files and in the journal.
+struct Past<'a> {
+    state: &'a TableState,
+    store: &'a Store,
+    versions: Versions,
+}
+
+impl<'a> Past<'a> {
+    fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
+        let state = find_table(snapshot.state(), table)?;
+        let store = snapshot.store();
+        Ok(Self { state, store, versions: store.history(state.name()).versions()? })
+    }
+
+    /// The versions that are only in the journal.
+    fn unlogged(&self) -> impl Iterator<Item = (Timestamp, Timestamp, Action)> {
+        let newest = self.versions.newest();
+        let pending = self.state.pending().filter(move |p| p.info.timestamp > newest);
+        pending.map(|p| (p.info.timestamp, p.change.base, p.change.action))
+    }
+
+    /// What each version after one and not after another changed.
+    fn changes(&self, after: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, Changeset)>> {
+        let until = until.min(self.state.version());
+        let logged = self.versions.changes(after, until.min(self.versions.newest()))?;
+        let mut changes: Vec<_> =
+            logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
+        self.push_unlogged(after, until, &mut changes)?;
+        Ok(changes)
+    }
+
+    fn push_unlogged(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+        changes: &mut Vec<(Timestamp, Changeset)>,
+    ) -> Result<()> {
+        let after = after.max(self.versions.newest());
+        for pending in self.state.pending() {
+            let timestamp = pending.info.timestamp;
+            if timestamp > after && timestamp <= until {
+                changes.push((timestamp, read_change(&pending.change, timestamp, self.store)?));
+            }
+        }
+        Ok(())
+    }
+
+    fn table_at(&self, at: Timestamp) -> Result<Table> {
+        let current = self.state.table(self.store)?;
+        if at >= self.state.version() {
+            return Ok(current.clone());
+        }
+        let logged = self.versions.list().iter().map(|version| version.timestamp);
+        let known = logged.chain(self.unlogged().map(|(timestamp, ..)| timestamp));
+        let version = known.filter(|version| *version <= at).max().ok_or_else(|| {
+            Error::not_found("the table did not exist yet").at_table(self.state.name().as_str())
+        })?;
+        let back = self.changes_after(version);
+        if version <= self.versions.newest() && self.versions.steps_to(version) < back {
+            let rebuilt = rebuild(&self.versions, version, None);
+            return rebuilt.map_err(|error| error.at_table(self.state.name().as_str()));
+        }
+        self.backwards(current.clone(), version)
+    }
+
+    /// How many versions follow one.
+    fn changes_after(&self, version: Timestamp) -> usize {
+        let logged = self.versions.list().iter().map(|version| version.timestamp);
+        let all = logged.chain(self.unlogged().map(|(timestamp, ..)| timestamp));
+        all.filter(|other| *other > version).count()
+    }
+
+    fn backwards(&self, mut table: Table, version: Timestamp) -> Result<Table> {
+        let changes = self.changes(version, table.version())?;
+        let befores = [version].into_iter().chain(changes.iter().map(|(timestamp, _)| *timestamp));
+        let befores: Vec<_> = befores.collect();
+        for ((timestamp, changeset), before) in changes.iter().zip(befores).rev() {
+            let shape = (**table.shape()).clone();
+            let undone = table.apply(&inverse(changeset, &shape), before);
+            table = undone
+                .map_err(|error| error.at_table(self.state.name().as_str()).at_frame(*timestamp))?;
+        }
+        Ok(table)
+    }
+
+    fn row(&self, key: &Key<'_>) -> Result<Vec<RowVersion>> {
+        let until = self.state.version();
+        let logged = self.versions.changes_of_key(key, until.min(self.versions.newest()))?;
+        let mut changes: Vec<_> =
+            logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
+        self.push_unlogged(Timestamp::ZERO, until, &mut changes)?;
+        let mut life = Vec::new();
+        for (timestamp, changeset) in changes.into_iter().rev() {
+            let mut step = RowChanges::default();
+            step.add(&changeset)?;
+            let (rows, _) = step.finish();
+            let touched = rows.into_iter().find(|row| row.key == *key);
+            life.extend(touched.map(|row| RowVersion { timestamp, row: row_diff(row).after }));
+        }
+        Ok(life)
+    }
+}

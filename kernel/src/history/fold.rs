@@ -1,0 +1,234 @@
+//! Folding: loose deltas into packs, small packs into larger ones, old lines of the log away.
+//!
+//! A pack is written and synced before anything that it repeats is removed, so that a crash in between
+//! leaves both, and either may be read. Packs are merged when the newer of two has grown to half the
+//! older one: so there are O(log n) of them, and each version is packed O(log n) times.
+
+use std::collections::HashSet;
+
+use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
+
+use super::versions::{History, VersionInfo, Versions};
+use crate::delta::{PackWriter, Packed, pack_name};
+use crate::limits::Limits;
+use crate::storage::Access;
+use crate::storage::read_range;
+
+/// What folding did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Folded {
+    /// How many versions were put into packs.
+    pub versions: u64,
+    /// How many packs were written.
+    pub packs: u64,
+}
+
+/// Folds what there is too much of. Large deltas stay as they are: packing them again would cost more
+/// than the commit did.
+///
+/// # Errors
+/// Those of the storage, or damage.
+pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
+    let mut folded = Folded::default();
+    let versions = history.versions()?;
+    let runs = versions.small_runs(limits)?;
+    let loose: usize = runs.iter().map(Vec::len).sum();
+    if loose > limits.loose_max {
+        for run in runs.iter().filter(|run| run.len() > 1) {
+            versions.pack(run, &mut folded)?;
+        }
+    }
+    loop {
+        let versions = history.versions()?;
+        let Some(run) = versions.mergeable() else { break };
+        versions.pack(&run, &mut folded)?;
+    }
+    fold_log(history, limits)?;
+    Ok(folded)
+}
+
+/// Puts every version into one pack, large deltas included. Costs about a second for every 3 MB.
+///
+/// # Errors
+/// Those of the storage, or damage.
+pub fn pack_everything(history: &History) -> Result<Folded> {
+    let mut folded = Folded::default();
+    let versions = history.versions()?;
+    if versions.packs.len() != 1 || !versions.loose.is_empty() {
+        let all = versions.list().to_vec();
+        if !all.is_empty() {
+            versions.pack(&all, &mut folded)?;
+        }
+    }
+    fold_log(history, &Limits { log_lines: 1, ..Limits::default() })?;
+    Ok(folded)
+}
+
+/// Drops lines of the log that a pack repeats, but for the newest.
+fn fold_log(history: &History, limits: &Limits) -> Result<()> {
+    let versions = history.versions()?;
+    let packed: HashSet<Timestamp> = versions
+        .packs
+        .iter()
+        .flat_map(|(_, pack)| pack.versions())
+        .map(|version| version.timestamp)
+        .collect();
+    let lines = versions.log.versions();
+    let old = lines.len().saturating_sub(limits.log_lines.max(1));
+    let drop: HashSet<Timestamp> = lines
+        .iter()
+        .take(old)
+        .map(|line| line.timestamp)
+        .filter(|at| packed.contains(at))
+        .collect();
+    // Some slack, so that the log is not written anew for every line.
+    if drop.is_empty() || (limits.log_lines > 1 && drop.len() < limits.log_lines / 4) {
+        return Ok(());
+    }
+    let mut log = versions.log;
+    log.retain(|version| !drop.contains(&version.timestamp))?;
+    history.storage.sync_folder(history.path("").trim_end_matches('/'))
+}
+
+impl Versions {
+    /// Runs of consecutive versions that have small files of their own.
+    fn small_runs(&self, limits: &Limits) -> Result<Vec<Vec<VersionInfo>>> {
+        let mut runs: Vec<Vec<VersionInfo>> = vec![Vec::new()];
+        for version in self.list() {
+            let small = !version.packed && self.is_small(version.timestamp, limits)?;
+            match runs.last_mut() {
+                Some(run) if small => run.push(version.clone()),
+                _ => runs.push(Vec::new()),
+            }
+        }
+        runs.retain(|run| !run.is_empty());
+        Ok(runs)
+    }
+
+    fn is_small(&self, version: Timestamp, limits: &Limits) -> Result<bool> {
+        let Some(name) = self.loose.get(&version) else { return Ok(false) };
+        let file = self.history.storage.open(&self.history.path(name), Access::Read)?;
+        let Some(file) = file else { return Ok(false) };
+        // The compression tells: large changesets are written quickly, by Zstandard.
+        let head = read_range(&*file, 0, 12)?;
+        let large = head.get(11) == Some(&2);
+        Ok(!large && file.stat()?.len <= limits.large_changeset as u64)
+    }
+
+    /// The versions of the newest packs that should be one.
+    fn mergeable(&self) -> Option<Vec<VersionInfo>> {
+        let sizes: Vec<usize> = self.packs.iter().map(|(_, pack)| pack.versions().len()).collect();
+        let mut start = sizes.len().checked_sub(1)?;
+        let mut sum = *sizes.get(start)?;
+        while let Some(size) = start.checked_sub(1).and_then(|before| sizes.get(before)) {
+            if !self.adjacent(start) || sum * 2 < *size {
+                break;
+            }
+            start -= 1;
+            sum += size;
+        }
+        if start + 1 == sizes.len() {
+            return None;
+        }
+        let packs = self.packs.get(start..)?;
+        let first = packs.first()?.1.versions().first()?.timestamp;
+        let last = packs.last()?.1.versions().last()?.timestamp;
+        let list = self.list().iter();
+        Some(list.filter(|v| (first..=last).contains(&v.timestamp)).cloned().collect())
+    }
+
+    /// Whether no loose version lies between a pack and the one before.
+    fn adjacent(&self, pack: usize) -> bool {
+        let both =
+            pack.checked_sub(1).and_then(|before| self.packs.get(before)).zip(self.packs.get(pack));
+        let ends =
+            both.map(|((_, one), (_, other))| (one.versions().last(), other.versions().first()));
+        matches!(ends, Some((Some(last), Some(first))) if first.base == last.timestamp)
+    }
+
+    /// Writes consecutive versions as one pack, and removes what it repeats.
+    fn pack(&self, run: &[VersionInfo], folded: &mut Folded) -> Result<()> {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+        let history = &self.history;
+        let name = pack_name(first.timestamp, last.timestamp);
+        let before = self.hash_of(first.base)?;
+        let mut writer = PackWriter::create(&*history.storage, &history.path(&name), &before)?;
+        let mut count = 0;
+        for (version, changeset) in self.changes(first.base, last.timestamp)? {
+            writer.push(packed(&version), changeset)?;
+            count += 1;
+        }
+        if count != run.len() {
+            return Err(Error::internal("versions to be packed are not consecutive"));
+        }
+        writer.finish(&*history.storage, &self.hash_of(last.timestamp)?)?;
+        let folder = history.path("");
+        let folder = folder.trim_end_matches('/');
+        history.storage.sync_folder(folder)?;
+        let inside = |timestamp: Timestamp| (first.timestamp..=last.timestamp).contains(&timestamp);
+        for (timestamp, loose) in &self.loose {
+            if inside(*timestamp) {
+                history.storage.remove(&history.path(loose))?;
+            }
+        }
+        for (old, pack) in &self.packs {
+            let start = pack.versions().first().map(|version| version.timestamp);
+            if *old != name && start.is_some_and(inside) {
+                history.storage.remove(&history.path(old))?;
+            }
+        }
+        history.storage.sync_folder(folder)?;
+        folded.versions += count as u64;
+        folded.packs += 1;
+        Ok(())
+    }
+
+    /// The link of the hash chain at a version.
+    fn hash_of(&self, version: Timestamp) -> Result<[u8; 32]> {
+        if version == Timestamp::ZERO {
+            return Ok([0; 32]);
+        }
+        if let Some(line) = self.log.versions().iter().find(|line| line.timestamp == version) {
+            return Ok(line.hash);
+        }
+        for (_, pack) in &self.packs {
+            if pack.versions().last().is_some_and(|last| last.timestamp == version) {
+                return Ok(*pack.hashes().1);
+            }
+            if pack.versions().first().is_some_and(|first| first.base == version) {
+                return Ok(*pack.hashes().0);
+            }
+        }
+        Err(Error::corrupt("the hash of a version is missing").at_frame(version))
+    }
+}
+
+/// The line of a version in a pack.
+fn packed(version: &VersionInfo) -> Packed {
+    let VersionInfo { timestamp, base, action, user, node, size, rows, .. } = version;
+    Packed::new(*timestamp, *base, *action, *user, *node).totals(*size, *rows)
+}
+
+impl History {
+    /// Writes new versions, which follow `before`, as a pack.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn write_pack(
+        &self,
+        before: &[u8; 32],
+        versions: Vec<(Packed, Changeset)>,
+        after: &[u8; 32],
+    ) -> Result<()> {
+        let (Some((first, _)), Some((last, _))) = (versions.first(), versions.last()) else {
+            return Ok(());
+        };
+        let path = self.path(&pack_name(first.timestamp, last.timestamp));
+        let mut writer = PackWriter::create(&*self.storage, &path, before)?;
+        for (version, changeset) in versions {
+            writer.push(version, changeset)?;
+        }
+        writer.finish(&*self.storage, after)
+    }
+}

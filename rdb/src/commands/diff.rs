@@ -1,0 +1,60 @@
+//! `rdb diff`
+
+use reedbase::{Result, Timestamp};
+
+use crate::args::Global;
+use crate::locate;
+use crate::output::Output;
+use crate::render::{self, DiffFormat};
+
+/// Print what changed between two instants
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "An instant is a frame (its number, id or name), HEAD~3, a date, a time, or `20 minutes ago`.\n\n\
+    Examples:\n  rdb diff                       the last frame\n  rdb diff pages HEAD~5          from then until now\n  \
+    rdb diff pages yesterday HEAD --format csv"
+)]
+pub(crate) struct Diff {
+    /// The table [default: all]
+    table: Option<String>,
+    /// From when [default: before the last frame]
+    from: Option<String>,
+    /// Until when [default: now]
+    to: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: DiffFormat,
+}
+
+impl Diff {
+    pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
+        let database = locate::open(global, output)?;
+        let snapshot = database.snapshot()?;
+        let to = match &self.to {
+            Some(text) => database.frame_at(text)?.timestamp,
+            None => snapshot.frame(),
+        };
+        let from = match &self.from {
+            Some(text) => database.frame_at(text)?.timestamp,
+            None => {
+                let frames = database.frames()?;
+                frames.iter().rev().nth(1).map_or(Timestamp::ZERO, |frame| frame.timestamp)
+            }
+        };
+        if let Some(table) = &self.table {
+            return render::diff(table, &snapshot.diff(table, from, to)?, self.format, output);
+        }
+        let mut printed = false;
+        for table in snapshot.tables() {
+            let diff = snapshot.diff(table.as_str(), from, to)?;
+            if !diff.rows.is_empty() || diff.moved > 0 {
+                printed = true;
+                render::diff(table.as_str(), &diff, self.format, output)?;
+            }
+        }
+        if printed || output.is_json() || self.format != DiffFormat::Text {
+            return Ok(());
+        }
+        output.line("no difference")
+    }
+}

@@ -1,0 +1,167 @@
+//! Differences, for people and for programs.
+
+use clap::ValueEnum;
+use reedbase::{Diff, Result, Row, RowDiff};
+use serde_json::{Map, Value, json};
+
+use crate::output::{Output, Style, counted};
+
+/// How a difference is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One object for each row
+    Json,
+    /// One line for each cell: change,key,column,before,after
+    Csv,
+}
+
+/// Prints a difference.
+pub(crate) fn diff(
+    table: &str,
+    diff: &Diff,
+    format: DiffFormat,
+    output: &mut Output,
+) -> Result<()> {
+    match format {
+        _ if output.is_json() => json_rows(table, diff, output),
+        DiffFormat::Json => json_rows(table, diff, output),
+        DiffFormat::Csv => csv_cells(diff, output),
+        DiffFormat::Text => text(table, diff, output),
+    }
+}
+
+/// Added, changed, removed.
+fn kind(row: &RowDiff) -> &'static str {
+    match (&row.before, &row.after) {
+        (None, _) => "insert",
+        (Some(_), None) => "delete",
+        (Some(_), Some(_)) => "update",
+    }
+}
+
+/// The key as a person reads it.
+fn key(row: &RowDiff) -> String {
+    let either = row.after.as_ref().or(row.before.as_ref());
+    row.key.display(either.map_or(1, |row| row.key_columns()))
+}
+
+/// A cell by its name, before and after.
+type CellDiff<'a> = (&'a str, Option<String>, Option<String>);
+
+/// The cells that differ; all that hold something where one side is missing.
+fn cells(row: &RowDiff) -> Vec<CellDiff<'_>> {
+    let text = |row: &Row, name: &str| row.get(name).map(|text| text.into_owned());
+    let (before, after) = (row.before.as_ref(), row.after.as_ref());
+    let mut names: Vec<&str> = Vec::new();
+    for side in [before, after].into_iter().flatten() {
+        for name in side.columns() {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name);
+            }
+        }
+    }
+    let pair = |name: &'_ str| {
+        (before.and_then(|row| text(row, name)), after.and_then(|row| text(row, name)))
+    };
+    let all = names.into_iter().map(|name| {
+        let (before, after) = pair(name);
+        (name, before, after)
+    });
+    all.filter(|(_, before, after)| before != after).collect()
+}
+
+fn text(table: &str, diff: &Diff, output: &mut Output) -> Result<()> {
+    let count = |wanted: &str| diff.rows.iter().filter(|row| kind(row) == wanted).count() as u64;
+    let parts = [
+        (count("update"), "row", "changed"),
+        (count("insert"), "row", "added"),
+        (count("delete"), "row", "removed"),
+        (diff.moved, "line", "moved"),
+    ];
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<_> =
+        parts.map(|(n, noun, verb)| format!("{} {verb}", counted(*n, noun))).collect();
+    if parts.is_empty() {
+        return output.line(&format!("{table}: no difference"));
+    }
+    let head = output.styled(Style::Bold, &format!("{table}: {}", parts.join(", ")));
+    output.line(&head)?;
+    for row in &diff.rows {
+        text_row(row, output)?;
+    }
+    Ok(())
+}
+
+fn text_row(row: &RowDiff, output: &mut Output) -> Result<()> {
+    let (mark, style) = match kind(row) {
+        "insert" => ("+", Style::Added),
+        "delete" => ("-", Style::Removed),
+        _ => ("~", Style::Changed),
+    };
+    let head = output.styled(style, &format!("{mark} {}", key(row)));
+    output.line(&head)?;
+    let cells = cells(row);
+    if cells.is_empty() {
+        return output.line("    the same cells, written otherwise");
+    }
+    let width = cells.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or(0);
+    for (name, before, after) in cells {
+        let name = output.styled(Style::Dim, &format!("{name:width$}"));
+        let show = |side: Option<String>, style: Style, output: &Output| match side {
+            Some(text) => output.styled(style, &shown(&text)),
+            None => output.styled(Style::Dim, "NULL"),
+        };
+        let line = match kind(row) {
+            "insert" => show(after, Style::Added, output),
+            "delete" => show(before, Style::Removed, output),
+            _ => {
+                let before = show(before, Style::Removed, output);
+                format!("{before} → {}", show(after, Style::Added, output))
+            }
+        };
+        output.line(&format!("    {name}  {line}"))?;
+    }
+    Ok(())
+}
+
+/// A text on one line, not too long: line ends and tabs are shown, the empty text as quotes.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 160;
+    if text.is_empty() {
+        return "\"\"".to_owned();
+    }
+    let line = text.replace('\n', "⏎").replace('\r', "␍").replace('\t', "⇥");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    let start: String = line.chars().take(LONGEST).collect();
+    format!("{start}… ({})", counted(line.chars().count() as u64, "character"))
+}
+
+fn json_rows(table: &str, diff: &Diff, output: &mut Output) -> Result<()> {
+    for row in &diff.rows {
+        let cells: Map<String, Value> = cells(row)
+            .into_iter()
+            .map(|(name, before, after)| (name.to_owned(), json!([before, after])))
+            .collect();
+        output
+            .json(&json!({"table": table, "change": kind(row), "key": key(row), "cells": cells}))?;
+    }
+    Ok(())
+}
+
+fn csv_cells(diff: &Diff, output: &mut Output) -> Result<()> {
+    output.line("change,key,column,before,after")?;
+    for row in &diff.rows {
+        for (name, before, after) in cells(row) {
+            let key = key(row);
+            let line =
+                [Some(kind(row)), Some(&key), Some(name), before.as_deref(), after.as_deref()];
+            output.bytes(&reedbase_plugin_api::row::write_row(&line, b',', b"\n"))?;
+        }
+    }
+    Ok(())
+}

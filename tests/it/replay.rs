@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use reedbase::storage::{Fault, FaultyStorage, FileSystem, MemoryStorage, Storage};
+use reedbase::{Database, Import, NewTable, OpenOptions};
+
+/// The real tables: not part of the repository.
+fn data() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/ourairports");
+    folder.is_dir().then_some(folder)
+}
+
+/// A day: table and content of each file that changed.
+type Day = Vec<(String, Vec<u8>)>;
+
+/// The tables as they stood on the first day, and what changed on each of the following.
+fn days() -> Option<(Day, Vec<Day>)> {
+    let Some(data) = data() else {
+        #[expect(clippy::print_stdout, reason = "a skipped test must say so")]
+        {
+            println!("SKIPPED: the real tables are not here");
+        }
+        return None;
+    };
+    let mut first = Day::new();
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "csv") {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            first.push((name, std::fs::read(&path).unwrap()));
+        }
+    }
+    first.sort();
+    assert_eq!(first.len(), 5);
+    let folder = tempfile::tempdir().unwrap();
+    let unpacked = Command::new("tar")
+        .arg("xJf")
+        .arg(data.join("daily-a.tar.xz"))
+        .arg("-C")
+        .arg(folder.path())
+        .status()
+        .unwrap();
+    assert!(unpacked.success());
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let days = names.iter().map(|day| {
+        let mut files: Day = std::fs::read_dir(day)
+            .unwrap()
+            .map(|file| {
+                let path = file.unwrap().path();
+                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+                (name, std::fs::read(&path).unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    });
+    let days: Vec<Day> = days.collect();
+    let versions: usize = days.iter().map(Vec::len).sum();
+    assert_eq!(versions, 133);
+    Some((first, days))
+}
+
+fn table(bytes: &[u8]) -> NewTable {
+    let mut import = Import::default();
+    import.key = vec!["id".to_owned()];
+    import.read(bytes.to_vec().into()).unwrap()
+}
+
+fn import_first(database: &Database, first: &Day) -> reedbase::Result<()> {
+    for (name, bytes) in first {
+        let mut transaction = database.begin()?;
+        transaction.create_table(name, &table(bytes))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// One frame for all files of a day; gives its timestamp.
+fn replace(database: &Database, day: &Day) -> reedbase::Result<reedbase::Timestamp> {
+    let mut transaction = database.begin()?;
+    for (name, bytes) in day {
+        transaction.replace_table(name, &table(bytes))?;
+    }
+    Ok(transaction.commit()?.frame.map_or(database.snapshot()?.frame(), |frame| frame.timestamp))
+}
+
+/// Every day, byte for byte, from the history.
+fn check(database: &Database, days: &[(reedbase::Timestamp, BTreeMap<String, Vec<u8>>)]) {
+    let snapshot = database.snapshot().unwrap();
+    for (number, (timestamp, tables)) in days.iter().enumerate() {
+        for (name, expected) in tables {
+            let found = snapshot.table_at(name, *timestamp).unwrap().to_bytes().unwrap();
+            assert!(found == expected, "{name} differs on day {number}");
+        }
+    }
+}
+
+#[test]
+fn every_one_of_120_real_days_comes_back_byte_for_byte() {
+    let Some((first, changes)) = days() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let options = OpenOptions::new().create(true).eager_checkpoints(true);
+        options.storage(Arc::new(FileSystem::new(folder.path()))).open("").unwrap()
+    };
+    let database = open();
+    import_first(&database, &first).unwrap();
+    let mut tables: BTreeMap<String, Vec<u8>> = first.into_iter().collect();
+    let mut expected = vec![(database.snapshot().unwrap().frame(), tables.clone())];
+    for day in &changes {
+        let timestamp = replace(&database, day).unwrap();
+        tables.extend(day.iter().cloned());
+        expected.push((timestamp, tables.clone()));
+    }
+    check(&database, &expected);
+    database.checkpoint(&[]).unwrap();
+    for name in tables.keys() {
+        database.pack(name).unwrap();
+    }
+    drop(database);
+    check(&open(), &expected);
+    for (name, bytes) in &tables {
+        let current = std::fs::read(folder.path().join("tables").join(name).join("current.csv"));
+        assert!(&current.unwrap() == bytes, "{name}/current.csv");
+    }
+}
+
+/// On every day the machine stops at some operation; what was acknowledged is there, and the day is done
+/// again if it was not.
+#[test]
+fn every_real_day_survives_a_crash() {
+    let Some((first, changes)) = days() else { return };
+    let mut seed = 20_261_121_u64;
+    let mut draw = |bound: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % bound
+    };
+    let open = |storage: Arc<dyn Storage>| {
+        OpenOptions::new().create(true).eager_checkpoints(true).storage(storage).open("")
+    };
+    let start = MemoryStorage::new();
+    import_first(&open(Arc::new(start.clone())).unwrap(), &first).unwrap();
+    let mut files = start.files();
+    let mut tables: BTreeMap<String, Vec<u8>> = first.into_iter().collect();
+    let mut crashes = 0;
+    for (number, day) in changes.iter().enumerate() {
+        let storage = FaultyStorage::new(files);
+        storage.fail_at(draw(12 + 16 * day.len() as u64) as usize, Fault::Crash);
+        let done = open(Arc::new(storage.clone())).and_then(|database| replace(&database, day));
+        let crashed = storage.has_crashed();
+        crashes += u32::from(crashed);
+        files = if crashed { storage.image_after_crash(draw(1000)) } else { storage.view() };
+        let again = MemoryStorage::from_files(files);
+        let database = open(Arc::new(again.clone())).unwrap();
+        let before = tables.clone();
+        tables.extend(day.iter().cloned());
+        let found = |name: &str| {
+            database.snapshot().unwrap().table(name).unwrap().to_bytes().unwrap().to_vec()
+        };
+        let is = |expected: &BTreeMap<String, Vec<u8>>| {
+            expected.iter().all(|(name, bytes)| found(name) == *bytes)
+        };
+        assert!(is(&tables) || (done.is_err() && is(&before)), "day {number}");
+        replace(&database, day).unwrap();
+        assert!(is(&tables), "day {number} after doing it again");
+        drop(database);
+        files = again.files();
+    }
+    assert!(crashes > 60, "only {crashes} days crashed");
+    let database = open(Arc::new(MemoryStorage::from_files(files))).unwrap();
+    let mut versions = 0;
+    let snapshot = database.snapshot().unwrap();
+    for name in tables.keys() {
+        for version in snapshot.versions(name).unwrap() {
+            snapshot.table_at(name, version.timestamp).unwrap();
+            versions += 1;
+        }
+    }
+    assert!(versions >= 5 + 133, "{versions} versions");
+}
