@@ -130,14 +130,17 @@ impl State {
         Ok(next)
     }
 
-    /// The state after a checkpoint put a table on disk: its changes up to `version` are settled.
-    #[must_use]
-    pub fn settle(&self, name: &TableName, version: Timestamp, base: Option<&Table>) -> Self {
+    /// The state after a checkpoint put a table on disk: `base` is what its file holds now, and what came
+    /// later is applied to that.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if a change does not fit.
+    pub fn settle(&self, name: &TableName, base: &Table, store: &Store) -> Result<Self> {
         let mut next = self.clone();
         if let Some(table) = self.table(name) {
-            next.tables.insert(name.clone(), table.settle(version, base));
+            next.tables.insert(name.clone(), table.settle(base, store)?);
         }
-        next
+        Ok(next)
     }
 
     /// The state after a checkpoint put frames into the index.
@@ -260,18 +263,22 @@ impl TableState {
         rebuild(&store.history(&self.name).versions()?, self.version, Some(table))
     }
 
-    fn settle(&self, version: Timestamp, base: Option<&Table>) -> Self {
+    fn settle(&self, base: &Table, store: &Store) -> Result<Self> {
         let mut next = self.clone();
-        next.pending = Tree::default();
-        next.pending_bytes = 0;
-        for pending in self.pending().filter(|pending| pending.info.timestamp > version) {
+        if base.version() > self.version {
+            // Readers that are behind keep what they have.
+            return Ok(next);
+        }
+        (next.pending, next.pending_bytes) = (Tree::default(), 0);
+        let mut table = base.clone();
+        for pending in self.pending().filter(|pending| pending.info.timestamp > base.version()) {
+            let timestamp = pending.info.timestamp;
+            table = table.apply(&read_change(&pending.change, timestamp, store)?, timestamp)?;
             next.pending_bytes += pending.change.bytes();
-            next.pending.insert(pending.info.timestamp, Arc::clone(pending));
+            next.pending.insert(timestamp, Arc::clone(pending));
         }
-        if let Some(base) = base.filter(|base| base.version() == self.version) {
-            next.loaded = Arc::new(OnceLock::from(base.clone()));
-        }
-        next
+        next.loaded = Arc::new(OnceLock::from(table));
+        Ok(next)
     }
 }
 

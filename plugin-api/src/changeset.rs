@@ -22,17 +22,28 @@
 //! Lines of both sides are kept whole. That is why a difference, the undo of a frame and the history of
 //! a row need nothing but changesets.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{Error, LineEnd, Result, row};
 
-/// What is needed to cut the lines of a table into rows, cells and keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape {
+/// What is needed to cut the lines of a table into rows, cells and keys. Cheap to clone.
+#[derive(Debug, Clone, Eq)]
+pub struct Shape(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
     delimiter: u8,
     header: Bytes,
     key: Vec<usize>,
     columns: Vec<String>,
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
 }
 
 impl Shape {
@@ -52,7 +63,7 @@ impl Shape {
         if key.is_empty() || key.iter().any(|index| *index >= columns.len()) {
             return Err(Error::invalid("the key names no column of the header"));
         }
-        Ok(Self { delimiter, header, key, columns })
+        Ok(Self(Arc::new(Parts { delimiter, header, key, columns })))
     }
 
     /// The bytes that mark a file as UTF-8; kept where they stand.
@@ -60,37 +71,37 @@ impl Shape {
 
     /// The byte between two cells.
     pub fn delimiter(&self) -> u8 {
-        self.delimiter
+        self.0.delimiter
     }
 
     /// The exact bytes before the first row.
     pub fn header(&self) -> &Bytes {
-        &self.header
+        &self.0.header
     }
 
     /// The positions of the key's columns.
     pub fn key(&self) -> &[usize] {
-        &self.key
+        &self.0.key
     }
 
     /// The names of the columns.
     pub fn columns(&self) -> &[String] {
-        &self.columns
+        &self.0.columns
     }
 
     /// The position of a column, found ignoring ASCII case.
     pub fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
+        self.0.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
     }
 
     /// The line end of rows that ReedBase writes: the header's, or `\n` if it has none.
     pub fn line_end(&self) -> LineEnd {
-        if self.header.ends_with(b"\r\n") { LineEnd::CrLf } else { LineEnd::Lf }
+        if self.0.header.ends_with(b"\r\n") { LineEnd::CrLf } else { LineEnd::Lf }
     }
 
     /// Whether a line is blank: not a row. In a table of one column an empty line is a row.
     pub fn is_blank(&self, line: &[u8]) -> bool {
-        self.columns.len() > 1 && row::content(line).is_empty()
+        self.0.columns.len() > 1 && row::content(line).is_empty()
     }
 }
 

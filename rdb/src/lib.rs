@@ -25,8 +25,8 @@
 #![forbid(unsafe_code)]
 
 pub use reedbase_kernel::database::{
-    Cell, CheckpointReport, Commit, Database, Diff, NewTable, OpenOptions, Row, RowDiff,
-    RowVersion, Snapshot, Status, TableStatus, TableVersion, Transaction, VersionPlace,
+    Cell, CheckpointReport, Checkpoints, Commit, Database, Diff, NewTable, OpenOptions, Row,
+    RowDiff, RowVersion, Snapshot, Status, TableStatus, TableVersion, Transaction, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::table::Key;

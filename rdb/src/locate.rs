@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reedbase::{Database, Error, OpenOptions, Result};
+use reedbase::{Checkpoints, Database, Error, OpenOptions, Result};
 
 use crate::args::Global;
 use crate::output::Output;
@@ -16,7 +16,7 @@ pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
         Some(path) => path.clone(),
         None => nearest(&current_folder()?)?,
     };
-    let options = OpenOptions::new().user(user(global)).eager_checkpoints(true);
+    let options = OpenOptions::new().user(user(global)).checkpoints(Checkpoints::Eager);
     let database = options.open(path)?;
     for notice in database.notices() {
         output.notice(notice);

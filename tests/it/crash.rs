@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase::storage::{Fault, FaultyStorage, MemoryStorage};
-use reedbase::{Limits, OpenOptions};
+use reedbase::{Checkpoints, Limits, OpenOptions};
 
 use crate::script::{Content, Interpreter, commands, content, past, scripts};
 
@@ -68,8 +68,14 @@ fn check_image(
 ) {
     let had_database = image.contains_key("config.toml");
     let storage = Arc::new(MemoryStorage::from_files(image));
-    let open =
-        || OpenOptions::new().limits(Limits::tiny()).storage(storage.clone()).create(true).open("");
+    let open = || {
+        OpenOptions::new()
+            .limits(Limits::tiny())
+            .checkpoints(Checkpoints::Inline)
+            .storage(storage.clone())
+            .create(true)
+            .open("")
+    };
     let database = open().unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let found = content(&database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert!(allowed.contains(&&found), "{context}: found {found:#?}, allowed {allowed:#?}");

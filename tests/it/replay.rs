@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use reedbase::storage::{Fault, FaultyStorage, FileSystem, MemoryStorage, Storage};
-use reedbase::{Database, Import, NewTable, OpenOptions};
+use reedbase::{Checkpoints, Database, Import, NewTable, OpenOptions};
 
 /// The real tables: not part of the repository.
 fn data() -> Option<PathBuf> {
@@ -104,7 +104,7 @@ fn every_one_of_120_real_days_comes_back_byte_for_byte() {
     let Some((first, changes)) = days() else { return };
     let folder = tempfile::tempdir().unwrap();
     let open = || {
-        let options = OpenOptions::new().create(true).eager_checkpoints(true);
+        let options = OpenOptions::new().create(true).checkpoints(Checkpoints::Eager);
         options.storage(Arc::new(FileSystem::new(folder.path()))).open("").unwrap()
     };
     let database = open();
@@ -140,7 +140,7 @@ fn every_real_day_survives_a_crash() {
         (seed >> 33) % bound
     };
     let open = |storage: Arc<dyn Storage>| {
-        OpenOptions::new().create(true).eager_checkpoints(true).storage(storage).open("")
+        OpenOptions::new().create(true).checkpoints(Checkpoints::Eager).storage(storage).open("")
     };
     let start = MemoryStorage::new();
     import_first(&open(Arc::new(start.clone())).unwrap(), &first).unwrap();

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use reedbase::clock::ManualClock;
 use reedbase::storage::Storage;
-use reedbase::{Action, Database, Error, Import, Key, Limits, OpenOptions, Timestamp, Transaction};
+use reedbase::{
+    Action, Checkpoints, Database, Error, Import, Key, Limits, OpenOptions, Timestamp, Transaction,
+};
 
 /// What every table holds, by name.
 pub(crate) type Content = BTreeMap<String, String>;
@@ -65,6 +67,7 @@ impl Interpreter {
             .storage(Arc::clone(&self.storage))
             .create(true)
             .limits(Limits::tiny());
+        let options = options.checkpoints(Checkpoints::Inline);
         let database = options.clock(self.clock.clone()).user("tester").open("")?;
         self.handles.insert(name.to_owned(), database.clone());
         Ok(database)

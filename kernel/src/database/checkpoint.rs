@@ -15,11 +15,12 @@
 //! What comes out of the exchange must be the file of the old mark. If it is not, somebody saved an edit
 //! at that moment: it is put back, and the table waits.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use reedbase_plugin_api::{Bytes, Changeset, Result, TableName};
 
-use super::inner::Inner;
+use super::inner::{Checkpoints, Inner};
 use crate::cache;
 use crate::delta::{DeltaFile, Packed, delta_name};
 use crate::frame::ChangeBody;
@@ -40,20 +41,50 @@ pub struct CheckpointReport {
     pub edited_outside: Vec<TableName>,
 }
 
-/// Writes the files of tables whose journal has grown too long, or that are small.
-pub(super) fn if_due(inner: &Inner, touched: &[TableName]) -> Result<()> {
+/// Writes the files of tables whose journal has grown too long, or that are small; now or in the
+/// background, as the handle was told.
+pub(super) fn if_due(inner: &Arc<Inner>, touched: &[TableName]) -> Result<()> {
     let state = inner.flush.visible();
-    let is_due = |name: &&TableName| state.table(name).is_some_and(|table| is_due(table, inner));
-    let due: Vec<TableName> = touched.iter().filter(is_due).cloned().collect();
-    if due.is_empty() { Ok(()) } else { checkpoint(inner, Some(&due)).map(drop) }
+    let lateness = |name: &TableName| state.table(name).map_or(0, |table| lateness(table, inner));
+    let due: Vec<TableName> = touched.iter().filter(|name| lateness(name) > 0).cloned().collect();
+    let worst = due.iter().map(lateness).max().unwrap_or(0);
+    match (worst, inner.checkpoints) {
+        (0, _) => Ok(()),
+        (..PATIENCE, Checkpoints::Background) => {
+            in_background(inner, due);
+            Ok(())
+        }
+        _ => checkpoint(inner, Some(&due)).map(drop),
+    }
 }
 
-/// Whether it is time to write the file of a table.
-fn is_due(table: &TableState, inner: &Inner) -> bool {
+/// How many times too long the journal of a table may become before its writers wait.
+const PATIENCE: u64 = 4;
+
+/// Starts a thread that writes files, unless one is at it. What it could not write is written later: the
+/// journal keeps it.
+fn in_background(inner: &Arc<Inner>, due: Vec<TableName>) {
+    if inner.writing.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let shared = Arc::clone(inner);
+    let started =
+        std::thread::Builder::new().name("reedbase-checkpoint".to_owned()).spawn(move || {
+            drop(checkpoint(&shared, Some(&due)));
+            shared.writing.store(false, Ordering::Release);
+        });
+    if started.is_err() {
+        inner.writing.store(false, Ordering::Release);
+    }
+}
+
+/// How many times too long the journal of a table is; 0 if its file need not be written.
+fn lateness(table: &TableState, inner: &Inner) -> u64 {
     let limits = inner.store.limits();
     let len = table.loaded().map_or(u64::MAX, Table::file_len);
-    let small = inner.eager && len <= limits.small_table;
-    small || table.pending_bytes() > limits.pending_min.max(len / 4)
+    let small = inner.checkpoints == Checkpoints::Eager && len <= limits.small_table;
+    let enough = limits.pending_min.max(len / 4);
+    (table.pending_bytes() / enough.saturating_add(1)).max(u64::from(small))
 }
 
 /// Writes the files of these tables, or of all, that are behind.
@@ -70,7 +101,7 @@ pub(super) fn checkpoint(
     let storage = inner.store.storage();
     let mut users = UserDictionary::read(&**storage)?;
     log_frames(storage, &state, &mut users)?;
-    inner.replace_state(|now| now.without_frames(state.newest()));
+    inner.replace_state(|now| Ok(now.without_frames(state.newest())))?;
     let mut report = CheckpointReport::default();
     for table in state.tables() {
         let wanted = names.is_none_or(|names| names.contains(table.name()));
@@ -80,7 +111,8 @@ pub(super) fn checkpoint(
         let writer = TableWriter { inner, state: table, users: &mut users };
         match writer.write().map_err(|error| error.at_table(table.name().as_str()))? {
             Some(base) => {
-                inner.replace_state(|now| now.settle(table.name(), table.version(), Some(&base)));
+                let name = table.name();
+                inner.replace_state(|now| now.settle(name, &base, &inner.store))?;
                 report.written.push(table.name().clone());
             }
             None => report.edited_outside.push(table.name().clone()),

@@ -62,12 +62,22 @@ impl Flush {
         progress.appended = (position, file, state);
     }
 
-    /// Replaces what readers see by a state that shows the same, as a checkpoint does.
-    pub(super) fn replace(&self, change: impl Fn(&State) -> State) {
+    /// Replaces what readers see by a state that shows the same, as a checkpoint does. `newest` is that of
+    /// the last append, replaced already.
+    pub(super) fn replace(
+        &self,
+        newest: &Arc<State>,
+        change: impl Fn(&State) -> Result<State>,
+    ) -> Result<()> {
         let mut progress = self.lock();
-        progress.appended.2 = Arc::new(change(&progress.appended.2));
+        progress.appended.2 = Arc::clone(newest);
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
-        *visible = Arc::new(change(&visible));
+        *visible = if visible.newest() == newest.newest() {
+            Arc::clone(newest)
+        } else {
+            Arc::new(change(&visible)?)
+        };
+        Ok(())
     }
 
     /// Waits until everything up to here is durable, syncing if nobody else does.

@@ -8,7 +8,7 @@ use reedbase_plugin_api::{Result, Timestamp};
 use super::checkpoint::{self, CheckpointReport};
 use super::config::Config;
 use super::frames;
-use super::inner::{Inner, Settings};
+use super::inner::{Checkpoints, Inner, Settings};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
 use super::transaction::Transaction;
@@ -40,7 +40,8 @@ pub struct OpenOptions {
 impl Default for OpenOptions {
     fn default() -> Self {
         let (clock, limits) = (Arc::new(SystemClock), Limits::default());
-        let settings = Settings { clock, user: "system".to_owned(), eager: false, limits };
+        let checkpoints = Checkpoints::Background;
+        let settings = Settings { clock, user: "system".to_owned(), checkpoints, limits };
         Self { storage: None, create: false, settings }
     }
 }
@@ -79,11 +80,10 @@ impl OpenOptions {
         self
     }
 
-    /// Writes the file of a small table (up to 4 MiB) at every commit, so that whoever looks at
-    /// `current.csv` sees the last one. Meant for commands; programs that commit often do without.
+    /// When the files of tables follow what was committed; in the background if nothing is said.
     #[must_use]
-    pub fn eager_checkpoints(mut self, eager: bool) -> Self {
-        self.settings.eager = eager;
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.settings.checkpoints = checkpoints;
         self
     }
 

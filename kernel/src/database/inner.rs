@@ -1,5 +1,6 @@
 //! What the clones of a handle share: the newest state, the journal behind it, and the locks.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reedbase_plugin_api::{Error, ErrorKind, Result, TableName};
@@ -14,14 +15,27 @@ use crate::state::State;
 use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
 use crate::store::Store;
 
+/// When the files of tables follow what was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Checkpoints {
+    /// A thread of the handle writes a table's file when its journal has grown long. A commit waits for it
+    /// only if the journal grows faster than files can be written.
+    Background,
+    /// The commit that makes the journal too long writes the file before it returns.
+    Inline,
+    /// As `Inline`; and the file of a small table (up to 4 MiB) is written at every commit, so that whoever
+    /// looks at `current.csv` sees the last one. Meant for commands.
+    Eager,
+}
+
 /// How a handle behaves.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) clock: Arc<dyn Clock>,
     /// Who makes the frames.
     pub(super) user: String,
-    /// Whether small tables are written at every commit.
-    pub(super) eager: bool,
+    pub(super) checkpoints: Checkpoints,
     pub(super) limits: Limits,
 }
 
@@ -32,7 +46,9 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) user: String,
-    pub(super) eager: bool,
+    pub(super) checkpoints: Checkpoints,
+    /// Whether a thread is writing files.
+    pub(super) writing: AtomicBool,
     pub(super) flush: Flush,
     pub(super) notices: Vec<String>,
     head: Mutex<Head>,
@@ -55,7 +71,8 @@ impl Inner {
         config: Config,
         settings: Settings,
     ) -> Result<Self> {
-        let Settings { clock, user, eager, limits } = settings;
+        let Settings { clock, user, checkpoints, limits } = settings;
+        let writing = AtomicBool::new(false);
         let lock = storage.lock_file("lock")?;
         let checkpoint_lock = match &lock {
             Some(_) => storage.lock_file("checkpoint.lock")?.map(Mutex::new),
@@ -83,7 +100,19 @@ impl Inner {
             .map(|path| format!("the last commit was torn by a crash; its remains are in {path}"));
         let notices = notices.collect();
         let head = Mutex::new(head);
-        Ok(Self { store, config, clock, user, eager, flush, notices, head, lock, checkpoint_lock })
+        Ok(Self {
+            store,
+            config,
+            clock,
+            user,
+            checkpoints,
+            writing,
+            flush,
+            notices,
+            head,
+            lock,
+            checkpoint_lock,
+        })
     }
 
     /// The newest state; waits for other threads.
@@ -172,10 +201,10 @@ impl Inner {
     }
 
     /// Replaces the newest state by one that shows the same.
-    pub(super) fn replace_state(&self, change: impl Fn(&State) -> State) {
+    pub(super) fn replace_state(&self, change: impl Fn(&State) -> Result<State>) -> Result<()> {
         let mut head = self.head();
-        head.state = Arc::new(change(&head.state));
-        self.flush.replace(change);
+        head.state = Arc::new(change(&head.state)?);
+        self.flush.replace(&head.state, change)
     }
 }
 

@@ -22,6 +22,7 @@ pub use commit::Commit;
 pub use config::Config;
 pub use handle::{Database, OpenOptions};
 pub use history::{Diff, RowDiff, RowVersion, TableVersion, VersionPlace};
+pub use inner::Checkpoints;
 pub use row::{Cell, Row};
 pub use snapshot::Snapshot;
 pub use status::{Status, TableStatus};

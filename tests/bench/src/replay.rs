@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use reedbase::{Import, NewTable, OpenOptions};
+use reedbase::{Checkpoints, Import, NewTable, OpenOptions};
 
 use crate::Settings;
 use crate::measure::{disk, time};
@@ -86,7 +86,7 @@ struct Outcome {
 }
 
 fn ours(path: &Path, data: &Path, days: &[PathBuf]) -> Outcome {
-    let open = || OpenOptions::new().create(true).eager_checkpoints(true).open(path).expect("open");
+    let open = || OpenOptions::new().create(true).checkpoints(Checkpoints::Eager).open(path).expect("open");
     let size = || {
         let database = open();
         database.checkpoint(&[]).expect("checkpoint");
