@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Changeset, Result, Shape};
+use reedbase_plugin_api::{Bytes, Changeset, Lines, Result, Shape};
 
 use crate::table::{Key, key_of, split};
 
@@ -86,6 +86,27 @@ impl RowChanges {
     }
 }
 
+/// What a changeset made of the row with this key: nothing, if it did not touch it; else the row it left,
+/// if it left one.
+///
+/// # Errors
+/// Damage of the changeset.
+pub fn row_after(changeset: &Changeset, key: &Key<'_>) -> Result<Option<Option<Bytes>>> {
+    let find = |runs: &[Lines], shape: &Shape| -> Result<Option<Bytes>> {
+        for run in runs {
+            for (_, line) in split(run, shape.delimiter())? {
+                if key_of(&line, shape).as_ref() == Some(key) && !shape.is_blank(&line) {
+                    return Ok(Some(line));
+                }
+            }
+        }
+        Ok(None)
+    };
+    let before = find(&changeset.removed, changeset.before.as_ref().unwrap_or(&changeset.after))?;
+    let after = find(&changeset.added, &changeset.after)?;
+    Ok(if before == after { None } else { Some(after) })
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Before,
@@ -103,7 +124,6 @@ impl RowChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reedbase_plugin_api::Lines;
 
     fn changeset(removed: &str, added: &str) -> Changeset {
         let shape = Shape::new(b',', Bytes::from("id,x\n"), vec![0]).unwrap();

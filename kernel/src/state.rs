@@ -260,7 +260,7 @@ impl TableState {
 
     /// The table at an older version than the one on disk.
     fn rewind(&self, table: &Table, store: &Store) -> Result<Table> {
-        rebuild(&store.history(&self.name).versions()?, self.version, Some(table))
+        rebuild(&*store.versions(&self.name)?, self.version, Some(table))
     }
 
     fn settle(&self, base: &Table, store: &Store) -> Result<Self> {

@@ -3,13 +3,14 @@
 //! A file that matches neither mark was edited outside. It is never overwritten; the table is then made
 //! from history, as it was at the mark, and the edit waits to be adopted or discarded.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reedbase_plugin_api::{Bytes, Error, Result, TableName};
 
 use crate::cache;
 use crate::delta::Codecs;
-use crate::history::History;
+use crate::history::{History, Listing, Versions};
 use crate::limits::Limits;
 use crate::mark::{Mark, table_path};
 use crate::storage::{Access, File, LockFile, LockGuard, LockMode, Storage, read_all, read_range};
@@ -20,6 +21,8 @@ pub struct Store {
     storage: Arc<dyn Storage>,
     codecs: Codecs,
     limits: Limits,
+    /// The versions of tables, as they were listed last.
+    listed: Mutex<HashMap<TableName, (Listing, Arc<Versions>)>>,
     /// Held while marks are read and files opened, so that no file is swapped in between.
     lock: Option<Mutex<Box<dyn LockFile>>>,
 }
@@ -47,7 +50,8 @@ impl Store {
         limits: Limits,
         lock: Option<Box<dyn LockFile>>,
     ) -> Self {
-        Self { storage, codecs, limits, lock: lock.map(Mutex::new) }
+        let listed = Mutex::default();
+        Self { storage, codecs, limits, listed, lock: lock.map(Mutex::new) }
     }
 
     /// The sizes at which things change.
@@ -68,6 +72,22 @@ impl Store {
     /// The history of a table.
     pub fn history(&self, table: &TableName) -> History {
         History::new(Arc::clone(&self.storage), self.codecs.clone(), table.clone())
+    }
+
+    /// The versions of a table on disk; listed anew only if a file came or went, or the log grew.
+    ///
+    /// # Errors
+    /// Damage of the log or of a pack.
+    pub fn versions(&self, table: &TableName) -> Result<Arc<Versions>> {
+        let history = self.history(table);
+        let listing = history.listing()?;
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, versions)) = listed.get(table).filter(|(known, _)| *known == listing) {
+            return Ok(Arc::clone(versions));
+        }
+        let versions = Arc::new(history.versions()?);
+        listed.insert(table.clone(), (listing, Arc::clone(&versions)));
+        Ok(versions)
     }
 
     /// The table on disk; `None` if it was never checkpointed. Must not be called by a holder of the

@@ -1,10 +1,12 @@
 //! The past of a table: its versions, what changed between two of them, and the life of one row.
 
+use std::sync::Arc;
+
 use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 
 use super::row::Row;
 use super::snapshot::{Snapshot, find_table};
-use crate::changes::{RowChange, RowChanges};
+use crate::changes::{RowChange, RowChanges, row_after};
 use crate::frame::Action;
 use crate::history::{Versions, rebuild};
 use crate::state::{TableState, read_change};
@@ -163,14 +165,14 @@ fn retry<T>(act: impl Fn() -> Result<T>) -> Result<T> {
 struct Past<'a> {
     state: &'a TableState,
     store: &'a Store,
-    versions: Versions,
+    versions: Arc<Versions>,
 }
 
 impl<'a> Past<'a> {
     fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
         let state = find_table(snapshot.state(), table)?;
         let store = snapshot.store();
-        Ok(Self { state, store, versions: store.history(state.name()).versions()? })
+        Ok(Self { state, store, versions: store.versions(state.name())? })
     }
 
     /// The versions that are only in the journal.
@@ -244,19 +246,26 @@ impl<'a> Past<'a> {
         Ok(table)
     }
 
+    /// The life of a row: what is in memory first, which needs no decoding.
     fn row(&self, key: &Key<'_>) -> Result<Vec<RowVersion>> {
-        let until = self.state.version();
+        let table = self.state.table(self.store)?;
+        let mut life = Vec::new();
+        let mut link = table.chain(key)?;
+        while let Some(line) = link {
+            let row = line.bytes().map(|row| Row::new(row.clone(), Arc::clone(table.shape())));
+            life.push(RowVersion { timestamp: line.frame(), row });
+            link = line.previous().cloned();
+        }
+        let until = table.base_version();
         let logged = self.versions.changes_of_key(key, until.min(self.versions.newest()))?;
         let mut changes: Vec<_> =
             logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
         self.push_unlogged(Timestamp::ZERO, until, &mut changes)?;
-        let mut life = Vec::new();
-        for (timestamp, changeset) in changes.into_iter().rev() {
-            let mut step = RowChanges::default();
-            step.add(&changeset)?;
-            let (rows, _) = step.finish();
-            let touched = rows.into_iter().find(|row| row.key == *key);
-            life.extend(touched.map(|row| RowVersion { timestamp, row: row_diff(row).after }));
+        for (timestamp, changeset) in changes.iter().rev() {
+            let Some(after) = row_after(changeset, key)? else { continue };
+            let shape = Arc::new(changeset.after.clone());
+            let row = after.map(|row| Row::new(row, shape));
+            life.push(RowVersion { timestamp: *timestamp, row });
         }
         Ok(life)
     }

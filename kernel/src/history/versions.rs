@@ -11,7 +11,7 @@ use crate::delta::{
 use crate::frame::Action;
 use crate::log::{Version, VersionLog};
 use crate::mark::table_path;
-use crate::storage::{Access, Storage};
+use crate::storage::{Access, Stat, Storage};
 use crate::table::Key;
 
 /// Where the versions of one table are.
@@ -56,6 +56,13 @@ pub struct Versions {
     list: Vec<VersionInfo>,
 }
 
+/// What the folder of a table holds: the names of its files, and how its log looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    names: Vec<String>,
+    log: Option<Stat>,
+}
+
 impl History {
     /// The history of a table.
     pub fn new(storage: Arc<dyn Storage>, codecs: Codecs, table: TableName) -> Self {
@@ -65,6 +72,16 @@ impl History {
     /// The path of a file of the table.
     pub(super) fn path(&self, name: &str) -> String {
         table_path(&self.table, name)
+    }
+
+    /// What the folder holds, to see whether it is still what it was.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn listing(&self) -> Result<Listing> {
+        let names = self.storage.list(self.path("").trim_end_matches('/'))?;
+        let log = self.storage.open(&self.path("version.log"), Access::Read)?;
+        Ok(Listing { names, log: log.map(|file| file.stat()).transpose()? })
     }
 
     /// Lists the versions.

@@ -18,6 +18,8 @@ pub struct Table {
     pub(super) rows: u64,
     pub(super) len: u64,
     pub(super) version: Timestamp,
+    /// The version that the base holds.
+    pub(super) base_version: Timestamp,
     /// Whether the rows still stand in the order of the base.
     pub(super) sorted: bool,
 }
@@ -95,6 +97,7 @@ impl Table {
             lines: Tree::default(),
             keys: Tree::default(),
             version,
+            base_version: version,
             base,
         }
     }
@@ -109,9 +112,17 @@ impl Table {
         self.version
     }
 
+    /// The version that the base holds: chains reach back to it.
+    pub fn base_version(&self) -> Timestamp {
+        self.base_version
+    }
+
     /// The same content at another version.
     #[must_use]
     pub fn at_version(mut self, version: Timestamp) -> Self {
+        if self.lines.is_empty() {
+            self.base_version = version;
+        }
         self.version = version;
         self
     }
