@@ -86,12 +86,15 @@ impl RowChanges {
     }
 }
 
-/// What a changeset made of the row with this key: nothing, if it did not touch it; else the row it left,
-/// if it left one.
+/// A row before and after; `None` is no row.
+pub type BeforeAfter = (Option<Bytes>, Option<Bytes>);
+
+/// What a changeset made of the row with this key: nothing, if it did not touch it; else the row before and
+/// the row after.
 ///
 /// # Errors
 /// Damage of the changeset.
-pub fn row_after(changeset: &Changeset, key: &Key<'_>) -> Result<Option<Option<Bytes>>> {
+pub fn row_change(changeset: &Changeset, key: &Key<'_>) -> Result<Option<BeforeAfter>> {
     let find = |runs: &[Lines], shape: &Shape| -> Result<Option<Bytes>> {
         for run in runs {
             for (_, line) in split(run, shape.delimiter())? {
@@ -104,7 +107,7 @@ pub fn row_after(changeset: &Changeset, key: &Key<'_>) -> Result<Option<Option<B
     };
     let before = find(&changeset.removed, changeset.before.as_ref().unwrap_or(&changeset.after))?;
     let after = find(&changeset.added, &changeset.after)?;
-    Ok(if before == after { None } else { Some(after) })
+    Ok((before != after).then_some((before, after)))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -99,6 +99,46 @@ fn check(database: &Database, days: &[(reedbase::Timestamp, BTreeMap<String, Vec
     }
 }
 
+/// The life of some rows, against what all versions of the table hold.
+fn check_histories(database: &Database, table: &str) {
+    let snapshot = database.snapshot().unwrap();
+    let versions = snapshot.versions(table).unwrap();
+    let tables: Vec<_> = versions
+        .iter()
+        .map(|version| (version.timestamp, snapshot.table_at(table, version.timestamp).unwrap()))
+        .collect();
+    let mut keys: Vec<String> = Vec::new();
+    for pair in versions.windows(2) {
+        let diff = snapshot.diff(table, pair[0].timestamp, pair[1].timestamp).unwrap();
+        keys.extend(diff.rows.iter().take(2).map(|row| row.key.display(1)));
+    }
+    keys.extend(
+        snapshot
+            .rows(table)
+            .unwrap()
+            .step_by(9999)
+            .map(|row| row.unwrap().get("id").unwrap().into_owned()),
+    );
+    assert!(keys.len() > 20);
+    for key in keys {
+        let mut expected = Vec::new();
+        let mut last = None;
+        for (timestamp, table) in &tables {
+            let row = table.get(&reedbase::Key::from(&key)).unwrap();
+            if row != last {
+                expected.push((*timestamp, row.clone()));
+                last = row;
+            }
+        }
+        expected.reverse();
+        let found = snapshot.history(table, &key).unwrap().into_iter();
+        let found: Vec<_> = found
+            .map(|moment| (moment.timestamp, moment.row.map(|row| row.bytes().clone())))
+            .collect();
+        assert_eq!(found, expected, "{table} {key}");
+    }
+}
+
 #[test]
 fn every_one_of_120_real_days_comes_back_byte_for_byte() {
     let Some((first, changes)) = days() else { return };
@@ -117,12 +157,15 @@ fn every_one_of_120_real_days_comes_back_byte_for_byte() {
         expected.push((timestamp, tables.clone()));
     }
     check(&database, &expected);
+    check_histories(&database, "runways");
     database.checkpoint(&[]).unwrap();
     for name in tables.keys() {
         database.pack(name).unwrap();
     }
     drop(database);
     check(&open(), &expected);
+    check_histories(&open(), "runways");
+    check_histories(&open(), "airport-frequencies");
     for (name, bytes) in &tables {
         let current = std::fs::read(folder.path().join("tables").join(name).join("current.csv"));
         assert!(&current.unwrap() == bytes, "{name}/current.csv");

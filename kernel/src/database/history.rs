@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
+use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Shape, Timestamp};
 
 use super::row::Row;
 use super::snapshot::{Snapshot, find_table};
-use crate::changes::{RowChange, RowChanges, row_after};
-use crate::frame::Action;
+use crate::changes::{RowChange, RowChanges, row_change};
+use crate::frame::{Action, ChangeBody};
 use crate::history::{Versions, rebuild};
 use crate::state::{TableState, read_change};
 use crate::store::Store;
@@ -256,17 +256,77 @@ impl<'a> Past<'a> {
             life.push(RowVersion { timestamp: line.frame(), row });
             link = line.previous().cloned();
         }
+        let mut older = self.older(key, table)?;
+        older.reverse();
+        life.extend(older);
+        Ok(life)
+    }
+
+    /// What a row was up to the base of the table, oldest first.
+    fn older(&self, key: &Key<'_>, table: &Table) -> Result<Vec<RowVersion>> {
         let until = table.base_version();
         let logged = self.versions.changes_of_key(key, until.min(self.versions.newest()))?;
-        let mut changes: Vec<_> =
-            logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
-        self.push_unlogged(Timestamp::ZERO, until, &mut changes)?;
-        for (timestamp, changeset) in changes.iter().rev() {
-            let Some(after) = row_after(changeset, key)? else { continue };
-            let shape = Arc::new(changeset.after.clone());
-            let row = after.map(|row| Row::new(row, shape));
-            life.push(RowVersion { timestamp: *timestamp, row });
+        let logged = logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset));
+        let mut changes: Vec<_> = logged.collect();
+        let mut bulk: Vec<Timestamp> = self.versions.bulk(until).collect();
+        for pending in self.state.pending() {
+            let timestamp = pending.info.timestamp;
+            if timestamp <= self.versions.newest() || timestamp > until {
+                continue;
+            }
+            match pending.change.body {
+                ChangeBody::File { .. } => bulk.push(timestamp),
+                ChangeBody::Inline(_) => {
+                    changes.push((timestamp, read_change(&pending.change, timestamp, self.store)?));
+                }
+            }
         }
+        let mut life = Vec::new();
+        let mut state: Option<Bytes> = None;
+        let mut bulk = bulk.into_iter().peekable();
+        for (timestamp, changeset) in &changes {
+            let Some((before, after)) = row_change(changeset, key)? else { continue };
+            let shape =
+                Arc::new(changeset.before.clone().unwrap_or_else(|| changeset.after.clone()));
+            let skipped: Vec<_> =
+                std::iter::from_fn(|| bulk.next_if(|bulk| bulk < timestamp)).collect();
+            self.bridge(key, &skipped, &state, before, &shape, &mut life)?;
+            let shape = Arc::new(changeset.after.clone());
+            let row = after.clone().map(|row| Row::new(row, shape));
+            life.push(RowVersion { timestamp: *timestamp, row });
+            state = after;
+        }
+        let now = table.base().find(key)?.map(|(_, row)| row);
+        self.bridge(key, &bulk.collect::<Vec<_>>(), &state, now, table.shape(), &mut life)?;
         Ok(life)
+    }
+
+    /// What bulk versions did to a row follows from what it was before them and after them: they are read
+    /// only if there are several that could have done it.
+    fn bridge(
+        &self,
+        key: &Key<'_>,
+        bulk: &[Timestamp],
+        before: &Option<Bytes>,
+        after: Option<Bytes>,
+        shape: &Arc<Shape>,
+        life: &mut Vec<RowVersion>,
+    ) -> Result<()> {
+        if let [timestamp] = bulk {
+            if *before != after {
+                let row = after.map(|row| Row::new(row, Arc::clone(shape)));
+                life.push(RowVersion { timestamp: *timestamp, row });
+            }
+            return Ok(());
+        }
+        for timestamp in bulk {
+            let just_before = Timestamp::from_micros(timestamp.as_micros() - 1);
+            for (timestamp, changeset) in self.changes(just_before, *timestamp)? {
+                let Some((_, after)) = row_change(&changeset, key)? else { continue };
+                let row = after.map(|row| Row::new(row, Arc::new(changeset.after.clone())));
+                life.push(RowVersion { timestamp, row });
+            }
+        }
+        Ok(())
     }
 }

@@ -17,11 +17,13 @@
 //!       size and rows (what they differ from those before, signed)
 //!     number of chunks, then each: versions, length, unpacked length
 //!     number of entries, then each: hash of a key (what it lies behind the one before), version
+//!     number of bulk versions, then each (what it lies behind the one before)
 //! ```
 //!
 //! The entries say which versions touched a key: its history is read from the chunks that hold those, and
 //! from no others. The hash is the upper half of XXH3-64 of the key; two keys may share one, so what is
-//! found is compared. Links of the hash chain are not stored: they are computed from the changesets, and
+//! found is compared. Versions that touched more than a thousand keys are listed as bulk instead: what they
+//! did to a row follows from what it was before and after. Links of the hash chain are not stored: they are computed from the changesets, and
 //! the last must come out as stated.
 
 use std::collections::BTreeSet;
@@ -43,6 +45,9 @@ const TRAILER: u64 = 60;
 
 /// A chunk is closed when its changesets touch this many bytes.
 const CHUNK: usize = 1 << 17;
+
+/// A version that touches more keys than this is not found by key.
+const KEYS_MAX: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// One version in a pack: its line of the log, and what it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +106,7 @@ pub struct Pack {
     chunks: Vec<Chunk>,
     /// (hash of a key, version) in ascending order.
     keys: Arc<Vec<(u32, u32)>>,
+    bulk: Vec<u32>,
     hash_before: [u8; 32],
     hash_after: [u8; 32],
 }
@@ -128,6 +134,7 @@ pub struct PackWriter {
     versions: Vec<Packed>,
     chunks: Vec<Chunk>,
     keys: BTreeSet<(u32, u32)>,
+    bulk: Vec<u32>,
     open: Vec<Changeset>,
     open_bytes: usize,
     head: Vec<u8>,
@@ -146,7 +153,8 @@ impl PackWriter {
         let mut file = FileWriter::create(storage, path)?;
         file.put(&head)?;
         let (versions, chunks, open) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { file, versions, chunks, keys: BTreeSet::new(), open, open_bytes: 0, head })
+        let (keys, bulk) = (BTreeSet::new(), Vec::new());
+        Ok(Self { file, versions, chunks, keys, bulk, open, open_bytes: 0, head })
     }
 
     /// Appends a version.
@@ -155,8 +163,11 @@ impl PackWriter {
     /// Those of the storage.
     pub fn push(&mut self, version: Packed, changeset: Changeset) -> Result<()> {
         let number = u32::try_from(self.versions.len()).unwrap_or(u32::MAX);
-        for key in touched_keys(&changeset)? {
-            self.keys.insert((key, number));
+        let keys = touched_keys(&changeset)?;
+        if keys.len() > KEYS_MAX {
+            self.bulk.push(number);
+        } else {
+            self.keys.extend(keys.into_iter().map(|key| (key, number)));
         }
         self.versions.push(version);
         self.open_bytes += changeset.touched_bytes() + 64;
@@ -242,6 +253,12 @@ impl PackWriter {
             put_varint(&mut out, u64::from(*version));
             last = *hash;
         }
+        put_varint(&mut out, self.bulk.len() as u64);
+        let mut last = 0;
+        for number in &self.bulk {
+            put_varint(&mut out, u64::from(number - last));
+            last = *number;
+        }
         out
     }
 }
@@ -303,9 +320,10 @@ impl Pack {
         let versions = read_versions(&mut reader)?;
         let chunks = read_chunks(&mut reader, versions.len(), offset)?;
         let keys = read_keys(&mut reader, versions.len())?;
+        let bulk = read_bulk(&mut reader, versions.len())?;
         reader.end()?;
         let (versions, keys) = (Arc::new(versions), Arc::new(keys));
-        Ok(Self { file, versions, chunks, keys, hash_before, hash_after })
+        Ok(Self { file, versions, chunks, keys, bulk, hash_before, hash_after })
     }
 
     /// The versions, oldest first.
@@ -324,6 +342,12 @@ impl Pack {
         let start = self.keys.partition_point(|(other, _)| *other < hash);
         let same = self.keys.iter().skip(start).take_while(|(other, _)| *other == hash);
         same.map(|(_, version)| *version as usize).collect()
+    }
+
+    /// The versions that touched too many keys to be found by one.
+    pub fn bulk(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        let versions = self.bulk.iter().filter_map(|number| self.versions.get(*number as usize));
+        versions.map(|version| version.timestamp)
     }
 
     /// Calls `visit` with the changesets of these versions, given in ascending order; each chunk is
@@ -415,6 +439,17 @@ fn read_keys(reader: &mut Reader, versions: usize) -> Result<Vec<(u32, u32)>> {
         keys.push((hash, version));
     }
     Ok(keys)
+}
+
+fn read_bulk(reader: &mut Reader, versions: usize) -> Result<Vec<u32>> {
+    let mut bulk = Vec::new();
+    let mut last = 0_u64;
+    for _ in 0..reader.length()? {
+        last = last.saturating_add(reader.varint()?);
+        let number = u32::try_from(last).ok().filter(|n| (*n as usize) < versions);
+        bulk.push(number.ok_or_else(|| Error::corrupt("a version of the pack is out of range"))?);
+    }
+    Ok(bulk)
 }
 
 #[cfg(test)]

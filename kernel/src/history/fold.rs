@@ -12,7 +12,6 @@ use super::versions::{History, VersionInfo, Versions};
 use crate::delta::{PackWriter, Packed, pack_name};
 use crate::limits::Limits;
 use crate::storage::Access;
-use crate::storage::read_range;
 
 /// What folding did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,9 +109,7 @@ impl Versions {
         let Some(name) = self.loose.get(&version) else { return Ok(false) };
         let file = self.history.storage.open(&self.history.path(name), Access::Read)?;
         let Some(file) = file else { return Ok(false) };
-        // The compression tells: large changesets are written quickly, by Zstandard.
-        let head = read_range(&*file, 0, 12)?;
-        let large = head.get(11) == Some(&2);
+        let large = self.history.is_large(name)?;
         Ok(!large && file.stat()?.len <= limits.large_changeset as u64)
     }
 

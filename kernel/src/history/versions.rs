@@ -1,17 +1,18 @@
 //! Which versions there are, and what each changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
 use crate::delta::{
-    Codecs, DeltaFile, Pack, delta_name, delta_timestamp, keyframe_timestamp, pack_range,
+    Codecs, Compression, DeltaFile, Pack, delta_name, delta_timestamp, keyframe_timestamp,
+    pack_range,
 };
 use crate::frame::Action;
 use crate::log::{Version, VersionLog};
 use crate::mark::table_path;
-use crate::storage::{Access, Stat, Storage};
+use crate::storage::{Access, Stat, Storage, read_range};
 use crate::table::Key;
 
 /// Where the versions of one table are.
@@ -53,6 +54,8 @@ pub struct Versions {
     pub(super) loose: BTreeMap<Timestamp, String>,
     /// Versions of which there is a whole copy.
     pub(super) keyframes: Vec<Timestamp>,
+    /// Versions that touched too many keys to be found by one, oldest first.
+    bulk: Vec<Timestamp>,
     list: Vec<VersionInfo>,
 }
 
@@ -102,7 +105,23 @@ impl History {
         }
         let packs = without_contained(packs);
         let list = merge(&packs, log.versions());
-        Ok(Versions { history: self.clone(), log, packs, loose, keyframes, list })
+        let mut bulk: Vec<_> = packs.iter().flat_map(|(_, pack)| pack.bulk()).collect();
+        for (timestamp, name) in &loose {
+            bulk.extend(self.is_large(name)?.then_some(*timestamp));
+        }
+        bulk.sort_unstable();
+        bulk.dedup();
+        Ok(Versions { history: self.clone(), log, packs, loose, keyframes, bulk, list })
+    }
+
+    /// Whether a delta was too large for the journal. Its compression tells: such deltas are written
+    /// quickly, by Zstandard.
+    pub(super) fn is_large(&self, name: &str) -> Result<bool> {
+        let Some(file) = self.storage.open(&self.path(name), Access::Read)? else {
+            return Ok(false);
+        };
+        let head = read_range(&*file, 0, 12)?;
+        Ok(head.get(11) == Some(&Compression::Zstd.code()))
     }
 
     fn open_pack(&self, name: &str) -> Result<Pack> {
@@ -212,8 +231,9 @@ impl Versions {
         self.read(wanted)
     }
 
-    /// What the versions changed that touched a key, oldest first, among those not after `until`. Versions
-    /// that have a file of their own are all read; of packs only the chunks that hold the key.
+    /// What the versions changed that touched a key, oldest first, among those not after `until`; bulk
+    /// versions left out. Versions that have a file of their own are all read; of packs only the chunks
+    /// that hold the key.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the damaged file.
@@ -222,16 +242,22 @@ impl Versions {
         key: &Key<'_>,
         until: Timestamp,
     ) -> Result<Vec<(VersionInfo, Changeset)>> {
-        let mut touching = std::collections::HashSet::new();
+        let mut touching = HashSet::new();
         for (_, pack) in &self.packs {
             let versions = pack.versions();
             let numbers = pack.touching(key).into_iter();
             touching.extend(numbers.filter_map(|number| versions.get(number)).map(|v| v.timestamp));
         }
-        let until = self.between(Timestamp::ZERO, until).iter();
+        let is_bulk = |version: &VersionInfo| self.bulk.binary_search(&version.timestamp).is_ok();
+        let until = self.between(Timestamp::ZERO, until).iter().filter(|version| !is_bulk(version));
         let wanted =
             until.filter(|version| !version.packed || touching.contains(&version.timestamp));
         self.read(&wanted.cloned().collect::<Vec<_>>())
+    }
+
+    /// The versions not after `until` that touched too many keys to be found by one, oldest first.
+    pub fn bulk(&self, until: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
+        self.bulk.iter().copied().take_while(move |timestamp| *timestamp <= until)
     }
 
     /// Reads the changesets of some versions, given oldest first.
