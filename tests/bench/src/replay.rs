@@ -86,7 +86,9 @@ struct Outcome {
 }
 
 fn ours(path: &Path, data: &Path, days: &[PathBuf]) -> Outcome {
-    let open = || OpenOptions::new().create(true).checkpoints(Checkpoints::Eager).open(path).expect("open");
+    let open = || {
+        OpenOptions::new().create(true).checkpoints(Checkpoints::Eager).open(path).expect("open")
+    };
     let size = || {
         let database = open();
         database.checkpoint(&[]).expect("checkpoint");
