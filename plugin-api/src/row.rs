@@ -12,7 +12,6 @@
 //! Nothing here checks the structure of a row: the kernel has done that before it hands one out.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// The quote character.
 pub const QUOTE: u8 = b'"';
@@ -175,19 +174,6 @@ pub fn replace_cells(row: &[u8], delimiter: u8, edits: &[(usize, Option<&str>)])
     out
 }
 
-/// Where the cell at this index stands in the row.
-pub fn cell_range(row: &[u8], delimiter: u8, index: usize) -> Option<Range<usize>> {
-    let mut start = 0;
-    for (at, cell) in cells(row, delimiter).enumerate() {
-        let end = start + cell.bytes().len();
-        if at == index {
-            return Some(start..end);
-        }
-        start = end + 1;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,12 +222,5 @@ mod tests {
             let read: Vec<_> = texts(std::str::from_utf8(&row).unwrap());
             assert_eq!(read, [text.map(str::to_owned), text.map(str::to_owned)], "{row:?}");
         }
-    }
-
-    #[test]
-    fn ranges_of_cells() {
-        assert_eq!(cell_range(b"ab,\"c,d\",\n", b',', 1), Some(3..8));
-        assert_eq!(cell_range(b"ab,\"c,d\",\n", b',', 2), Some(9..9));
-        assert_eq!(cell_range(b"ab\n", b',', 1), None);
     }
 }

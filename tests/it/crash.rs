@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase::storage::{Fault, FaultyStorage, MemoryStorage};
-use reedbase::{Checkpoints, Limits, OpenOptions};
+use reedbase::{Checkpoints, Limits, OpenOptions, Timestamp};
 
 use crate::script::{Content, Interpreter, commands, content, past, scripts};
 
@@ -119,7 +119,7 @@ fn a_failing_disk_fails_one_command() {
                     drop(interpreter.run(command));
                 }
                 let reached = storage.operations() > at;
-                let acknowledged = interpreter.acknowledged.clone();
+                let acknowledged = std::mem::take(&mut interpreter.past);
                 drop(interpreter);
                 if !reached {
                     break;
@@ -133,10 +133,16 @@ fn a_failing_disk_fails_one_command() {
                     .create(true)
                     .open("");
                 let database = opened.unwrap_or_else(|error| panic!("{context}: {error:?}"));
-                let found =
-                    content(&database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
-                for (table, text) in &acknowledged {
-                    assert!(found.contains_key(table), "{context}: {table} is gone: {text}");
+                let snapshot = database.snapshot().unwrap();
+                for ((table, timestamp), text) in &acknowledged {
+                    let at = Timestamp::from_micros(*timestamp);
+                    let found = snapshot.table_at(table, at).and_then(|table| table.to_bytes());
+                    let found = found.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+                    assert_eq!(
+                        String::from_utf8_lossy(&found),
+                        *text,
+                        "{context}: {table} at {at}"
+                    );
                 }
             }
         }

@@ -30,20 +30,21 @@ pub struct Folded {
 /// Those of the storage, or damage.
 pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
     let mut folded = Folded::default();
-    let versions = history.versions()?;
-    let runs = versions.small_runs(limits)?;
-    let loose: usize = runs.iter().map(Vec::len).sum();
-    if loose > limits.loose_max {
-        for run in runs.iter().filter(|run| run.len() > 1) {
-            versions.pack(run, &mut folded)?;
+    let mut versions = history.versions()?;
+    if versions.loose.len() > limits.loose_max {
+        let runs = versions.small_runs(limits)?;
+        if runs.iter().map(Vec::len).sum::<usize>() > limits.loose_max {
+            for run in runs.iter().filter(|run| run.len() > 1) {
+                versions.pack(run, &mut folded)?;
+            }
+            versions = history.versions()?;
         }
     }
-    loop {
-        let versions = history.versions()?;
-        let Some(run) = versions.mergeable() else { break };
+    while let Some(run) = versions.mergeable() {
         versions.pack(&run, &mut folded)?;
+        versions = history.versions()?;
     }
-    fold_log(history, limits)?;
+    fold_log(versions, limits.log_lines)?;
     Ok(folded)
 }
 
@@ -53,20 +54,18 @@ pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
 /// Those of the storage, or damage.
 pub fn pack_everything(history: &History) -> Result<Folded> {
     let mut folded = Folded::default();
-    let versions = history.versions()?;
+    let mut versions = history.versions()?;
     if versions.packs.len() != 1 || !versions.loose.is_empty() {
         let all = versions.list().to_vec();
-        if !all.is_empty() {
-            versions.pack(&all, &mut folded)?;
-        }
+        versions.pack(&all, &mut folded)?;
+        versions = history.versions()?;
     }
-    fold_log(history, &Limits { log_lines: 1, ..Limits::default() })?;
+    fold_log(versions, 1)?;
     Ok(folded)
 }
 
-/// Drops lines of the log that a pack repeats, but for the newest.
-fn fold_log(history: &History, limits: &Limits) -> Result<()> {
-    let versions = history.versions()?;
+/// Drops lines of the log that a pack repeats, but for the newest `kept`.
+fn fold_log(versions: Versions, kept: usize) -> Result<()> {
     let packed: HashSet<Timestamp> = versions
         .packs
         .iter()
@@ -74,7 +73,7 @@ fn fold_log(history: &History, limits: &Limits) -> Result<()> {
         .map(|version| version.timestamp)
         .collect();
     let lines = versions.log.versions();
-    let old = lines.len().saturating_sub(limits.log_lines.max(1));
+    let old = lines.len().saturating_sub(kept.max(1));
     let drop: HashSet<Timestamp> = lines
         .iter()
         .take(old)
@@ -82,10 +81,10 @@ fn fold_log(history: &History, limits: &Limits) -> Result<()> {
         .filter(|at| packed.contains(at))
         .collect();
     // Some slack, so that the log is not written anew for every line.
-    if drop.is_empty() || (limits.log_lines > 1 && drop.len() < limits.log_lines / 4) {
+    if drop.is_empty() || drop.len() < kept / 4 {
         return Ok(());
     }
-    let mut log = versions.log;
+    let Versions { history, mut log, .. } = versions;
     log.retain(|version| !drop.contains(&version.timestamp))?;
     history.storage.sync_folder(history.path("").trim_end_matches('/'))
 }
@@ -107,10 +106,12 @@ impl Versions {
 
     fn is_small(&self, version: Timestamp, limits: &Limits) -> Result<bool> {
         let Some(name) = self.loose.get(&version) else { return Ok(false) };
+        if self.bulk.binary_search(&version).is_ok() {
+            return Ok(false);
+        }
         let file = self.history.storage.open(&self.history.path(name), Access::Read)?;
         let Some(file) = file else { return Ok(false) };
-        let large = self.history.is_large(name)?;
-        Ok(!large && file.stat()?.len <= limits.large_changeset as u64)
+        Ok(file.stat()?.len <= limits.large_changeset as u64)
     }
 
     /// The versions of the newest packs that should be one.

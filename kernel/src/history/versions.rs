@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
 use crate::delta::{
-    Codecs, Compression, DeltaFile, Pack, delta_name, delta_timestamp, keyframe_timestamp,
+    Codecs, Compression, DeltaFile, Pack, Packed, delta_name, delta_timestamp, keyframe_timestamp,
     pack_range,
 };
 use crate::frame::Action;
@@ -45,6 +45,13 @@ pub struct VersionInfo {
     pub packed: bool,
 }
 
+impl VersionInfo {
+    fn new(version: &Packed, packed: bool) -> Self {
+        let Packed { timestamp, base, action, user, node, size, rows } = *version;
+        Self { timestamp, base, action, user, node, size, rows, packed }
+    }
+}
+
 /// The versions of one table, as they were listed.
 pub struct Versions {
     pub(super) history: History,
@@ -55,7 +62,7 @@ pub struct Versions {
     /// Versions of which there is a whole copy.
     pub(super) keyframes: Vec<Timestamp>,
     /// Versions that touched too many keys to be found by one, oldest first.
-    bulk: Vec<Timestamp>,
+    pub(super) bulk: Vec<Timestamp>,
     list: Vec<VersionInfo>,
 }
 
@@ -116,7 +123,7 @@ impl History {
 
     /// Whether a delta was too large for the journal. Its compression tells: such deltas are written
     /// quickly, by Zstandard.
-    pub(super) fn is_large(&self, name: &str) -> Result<bool> {
+    fn is_large(&self, name: &str) -> Result<bool> {
         let Some(file) = self.storage.open(&self.path(name), Access::Read)? else {
             return Ok(false);
         };
@@ -172,29 +179,11 @@ fn without_contained(mut packs: Vec<(String, Pack)>) -> Vec<(String, Pack)> {
 fn merge(packs: &[(String, Pack)], log: &[Version]) -> Vec<VersionInfo> {
     let mut list = BTreeMap::new();
     for version in packs.iter().flat_map(|(_, pack)| pack.versions()) {
-        let info = VersionInfo {
-            timestamp: version.timestamp,
-            base: version.base,
-            action: version.action,
-            user: version.user,
-            node: version.node,
-            size: version.size,
-            rows: version.rows,
-            packed: true,
-        };
-        list.insert(info.timestamp, info);
+        list.insert(version.timestamp, VersionInfo::new(version, true));
     }
     for version in log {
-        list.entry(version.timestamp).or_insert_with(|| VersionInfo {
-            timestamp: version.timestamp,
-            base: version.base,
-            action: version.action,
-            user: version.user,
-            node: version.node,
-            size: version.size,
-            rows: version.rows,
-            packed: false,
-        });
+        let info = || VersionInfo::new(&version.packed(), false);
+        list.entry(version.timestamp).or_insert_with(info);
     }
     list.into_values().collect()
 }

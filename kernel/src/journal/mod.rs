@@ -25,6 +25,4 @@ mod record;
 mod segment;
 mod tail;
 
-pub use record::{decode_frame, encode_frame};
-pub use segment::segment_name;
 pub use tail::{Journal, Position, Scan};

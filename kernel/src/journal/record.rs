@@ -93,7 +93,12 @@ impl Header {
 ///
 /// # Errors
 /// [`Limit`](ErrorKind::Limit) if it would exceed 4 GiB.
-pub fn encode_frame(frame: &Frame, segment: u64, offset: u64, synced_to: u64) -> Result<Vec<u8>> {
+pub(super) fn encode_frame(
+    frame: &Frame,
+    segment: u64,
+    offset: u64,
+    synced_to: u64,
+) -> Result<Vec<u8>> {
     let mut record = vec![0; HEADER];
     put_payload(&mut record, frame);
     let payload = record.get(HEADER..).unwrap_or_default();
@@ -148,13 +153,6 @@ fn put_payload(out: &mut Vec<u8>, frame: &Frame) {
             }
         }
     }
-}
-
-/// The frame of a record whose header and payload are whole.
-pub fn decode_frame(header: &Bytes, payload: Bytes, segment: u64, offset: u64) -> Result<Frame> {
-    let header = Header::read(header, segment, offset)?;
-    let header = header.ok_or_else(|| Error::corrupt("this is no record"))?;
-    read_frame(&header, payload)
 }
 
 /// The frame that a header and its payload make.

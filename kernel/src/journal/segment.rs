@@ -27,7 +27,7 @@ const FORMAT: u32 = 1;
 const STATE_AT: u64 = 56;
 
 /// The path of a segment.
-pub fn segment_name(number: u64) -> String {
+pub(super) fn segment_name(number: u64) -> String {
     format!("journal/{number:010}.wal")
 }
 

@@ -31,9 +31,8 @@ impl Table {
         if changeset.before.as_ref().is_some_and(|before| before != &**self.shape()) {
             return Err(mismatch("the header before is another"));
         }
-        let removed: u64 = changeset.removed.iter().map(|lines| lines.count).sum();
+        let (removed, added) = (changeset.removed_count(), changeset.added_count());
         let moved: u64 = changeset.moves.iter().map(|moved| moved.count).sum();
-        let added: u64 = changeset.added.iter().map(|lines| lines.count).sum();
         let many = removed + moved + added > MANY.max(self.lines() / 4);
         let same_shape = changeset.before.as_ref() == Some(&changeset.after);
         let table = if many || !same_shape { None } else { self.apply_lines(changeset, frame)? };

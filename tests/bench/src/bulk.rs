@@ -113,14 +113,24 @@ pub fn open(settings: &Settings, report: &mut Report) {
         &[],
         &[("", Some(1000.0))],
     );
+    // In a process of its own: this one has memory left over from before.
+    let program = std::env::current_exe().expect("this program");
+    let output = Command::new(program).args(["--child", "memory"]).arg(&path).output();
+    let output = String::from_utf8(output.expect("the child runs").stdout).expect("UTF-8");
+    let used = output.trim().parse::<f64>().expect("a number") / size as f64;
+    assert!(used > 0.5, "reading every row takes memory");
+    report.at_most("memory after reading every row", "× file", used, &[], &[("", Some(1.5))]);
+}
+
+/// The child of [`open`]: prints what reading every row takes, in bytes.
+pub fn memory(path: &Path) {
     let before = current_memory();
-    let database = Database::open(&path).expect("open");
+    let database = Database::open(path).expect("open");
     let snapshot = database.snapshot().expect("a snapshot");
     for row in snapshot.rows("t").expect("rows") {
         row.expect("a row");
     }
-    let used = current_memory().saturating_sub(before) as f64 / size as f64;
-    report.at_most("memory after reading every row", "× file", used, &[], &[("", Some(1.5))]);
+    println!("{}", current_memory() - before);
 }
 
 fn first_row(path: &Path) {

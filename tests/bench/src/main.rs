@@ -66,7 +66,11 @@ const PARTS: [Part; 9] = [
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let Some(at) = args.iter().position(|arg| arg == "--child") {
-        return commit::child(&args[at + 1..]);
+        let args = &args[at + 1..];
+        return match args {
+            [kind, path] if kind == "memory" => bulk::memory(path.as_ref()),
+            _ => commit::child(args),
+        };
     }
     let value = |name: &str| {
         args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned()
