@@ -100,7 +100,7 @@ pub(super) fn checkpoint(
     let state = inner.flush.visible();
     let storage = inner.store.storage();
     let mut users = UserDictionary::read(&**storage)?;
-    log_frames(storage, &state, &mut users)?;
+    log_frames(inner, &state, &mut users)?;
     inner.replace_state(|now| Ok(now.without_frames(state.newest())))?;
     let mut report = CheckpointReport::default();
     for table in state.tables() {
@@ -122,16 +122,20 @@ pub(super) fn checkpoint(
     Ok(report)
 }
 
-/// Puts all versions of a table into one pack.
+/// Puts all versions of a table into one pack, and all frames into another.
 pub(super) fn pack(inner: &Inner, table: &TableName) -> Result<Folded> {
     let Some(lock) = &inner.checkpoint_lock else { return Ok(Folded::default()) };
     let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
     let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
+    let storage = inner.store.storage();
+    let mut users = UserDictionary::read(&**storage)?;
+    FrameIndex::read(storage, &users)?.pack_everything(&mut users)?;
     pack_everything(&inner.store.history(table))
 }
 
 /// Puts the frames that lack a line into the index, and their users into the dictionary.
-fn log_frames(storage: &Arc<dyn Storage>, state: &State, users: &mut UserDictionary) -> Result<()> {
+fn log_frames(inner: &Inner, state: &State, users: &mut UserDictionary) -> Result<()> {
+    let (storage, kept) = (inner.store.storage(), inner.store.limits().log_lines);
     let mut index = FrameIndex::read(storage, users)?;
     let newest = index.newest();
     let frames: Vec<_> = state.frames().filter(|frame| frame.timestamp > newest).cloned().collect();
@@ -145,8 +149,7 @@ fn log_frames(storage: &Arc<dyn Storage>, state: &State, users: &mut UserDiction
     if users.count() > known {
         users.write(storage)?;
     }
-    index.append(frames, users)?;
-    storage.sync_folder("frames")
+    index.append(frames, users, kept)
 }
 
 /// Begins the journal anew if no table needs it any more.
@@ -247,6 +250,7 @@ impl TableWriter<'_> {
             };
             version.hash = chain_hash(&hash, &version, &changeset)?;
             schema = changeset.schema.as_ref().map(|text| text.after.clone()).or(schema);
+            let mut packed = false;
             match change.body {
                 // Its delta file was written by the commit.
                 ChangeBody::File { .. } => {
@@ -254,20 +258,32 @@ impl TableWriter<'_> {
                     group.before = version.hash;
                 }
                 ChangeBody::Inline(_) if to_pack => {
+                    packed = true;
                     group.versions.push((version.packed(), changeset));
                 }
                 ChangeBody::Inline(_) => self.write_loose(&version, changeset)?,
             }
             hash = version.hash;
-            versions.push(version);
+            versions.push((version, packed));
         }
         self.write_group(group, &hash)?;
         if let Some(schema) = schema {
             self.storage().replace(&self.path("schema.toml"), &schema)?;
         }
         self.sync_folder()?;
-        log.append(versions)?;
+        log.append(self.lines_to_keep(versions))?;
         self.sync_folder()
+    }
+
+    /// Of the lines to be logged, those that would not be dropped at once since a pack repeats them.
+    fn lines_to_keep(&self, mut versions: Vec<(Version, bool)>) -> Vec<Version> {
+        let old = versions.len().saturating_sub(self.inner.store.limits().log_lines);
+        let mut number = 0;
+        versions.retain(|(_, packed)| {
+            number += 1;
+            number > old || !packed
+        });
+        versions.into_iter().map(|(version, _)| version).collect()
     }
 
     fn write_loose(&self, version: &Version, changeset: Changeset) -> Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::Result;
 
-use super::inner::Inner;
+use super::inner::{Inner, retry};
 use super::snapshot::Snapshot;
 use crate::frame::FrameInfo;
 use crate::log::{FrameIndex, UserDictionary};
@@ -13,10 +13,11 @@ use crate::log::{FrameIndex, UserDictionary};
 pub(super) fn frames(inner: &Inner, snapshot: &Snapshot) -> Result<Vec<Arc<FrameInfo>>> {
     let storage = inner.store.storage();
     let users = UserDictionary::read(&**storage)?;
-    let index = FrameIndex::read(storage, &users)?;
-    let newest = index.newest();
-    let indexed = index.frames().iter().filter(|frame| frame.timestamp <= snapshot.frame());
-    let mut frames: Vec<_> = indexed.cloned().collect();
+    let (mut frames, newest) = retry(|| {
+        let index = FrameIndex::read(storage, &users)?;
+        Ok((index.frames(&users)?, index.newest()))
+    })?;
+    frames.retain(|frame| frame.timestamp <= snapshot.frame());
     frames.extend(snapshot.state().frames().filter(|frame| frame.timestamp > newest).cloned());
     Ok(frames)
 }

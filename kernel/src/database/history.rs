@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Shape, Timestamp};
 
+use super::inner::retry;
 use super::row::Row;
 use super::snapshot::{Snapshot, find_table};
 use crate::changes::{RowChange, RowChanges, row_change};
@@ -149,16 +150,6 @@ impl Snapshot {
 fn row_diff(change: RowChange) -> RowDiff {
     let row = |side: Option<_>| side.map(|(bytes, shape)| Row::new(bytes, shape));
     RowDiff { key: change.key, before: row(change.before), after: row(change.after) }
-}
-
-/// Another process may fold files together between our listing them and reading them: list once more.
-fn retry<T>(act: impl Fn() -> Result<T>) -> Result<T> {
-    match act() {
-        Err(error) if error.is_corrupt() => {
-            act().map_err(|again| if again.is_corrupt() { error } else { again })
-        }
-        result => result,
-    }
 }
 
 /// The past of one table, in files and in the journal.

@@ -131,6 +131,36 @@ fn xz_stream(expected: usize) -> Result<Stream> {
     Stream::new_stream_encoder(&filters, Check::Crc32).map_err(fail)
 }
 
+/// Knows the length and the CRC32 of what went through it.
+pub(super) struct Counted<'a> {
+    sink: &'a mut dyn Write,
+    pub(super) len: u64,
+    crc: crc32fast::Hasher,
+}
+
+impl<'a> Counted<'a> {
+    pub(super) fn new(sink: &'a mut dyn Write) -> Self {
+        Self { sink, len: 0, crc: crc32fast::Hasher::new() }
+    }
+
+    pub(super) fn crc(self) -> u32 {
+        self.crc.finalize()
+    }
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.crc.update(bytes.get(..written).unwrap_or_default());
+        self.len += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sink.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, ErrorKind, Result, Timestamp};
 
+use super::compress::Counted;
 use super::{BsdiffCodec, Compression, RowsCodec};
 use crate::storage::{FileWriter, Storage, Written};
 use crate::wire::Reader;
@@ -109,7 +110,7 @@ impl DeltaFile {
         let changesets = std::slice::from_ref(&self.changeset);
         let mut len = 0;
         compression.pack(touched + 256, &mut file, &mut |sink| {
-            let mut counted = Counted { sink, len: 0 };
+            let mut counted = Counted::new(sink);
             codec.encode(changesets, &mut counted)?;
             len = counted.len;
             Ok(())
@@ -155,24 +156,6 @@ impl DeltaFile {
             Ok([changeset]) => Ok(Self { timestamp, base, changeset }),
             Err(_) => Err(Error::corrupt("the delta does not hold exactly one version")),
         }
-    }
-}
-
-/// Counts what goes through.
-pub(super) struct Counted<'a> {
-    pub(super) sink: &'a mut dyn std::io::Write,
-    pub(super) len: u64,
-}
-
-impl std::io::Write for Counted<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.len += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.sink.flush()
     }
 }
 

@@ -4,12 +4,16 @@ mod rows;
 mod patch;
 mod compress;
 mod file;
+mod directory;
 mod pack;
+mod pack_writer;
 mod export;
 
 pub use compress::Compression;
+pub use directory::Packed;
 pub use export::export_patch;
 pub use file::{Codecs, DeltaFile, delta_name, delta_timestamp, keyframe_name, keyframe_timestamp};
-pub use pack::{Pack, PackWriter, Packed, pack_name, pack_range};
+pub use pack::{Pack, pack_name, pack_range};
+pub use pack_writer::PackWriter;
 pub use patch::BsdiffCodec;
 pub use rows::RowsCodec;

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 
 use super::versions::{History, VersionInfo, Versions};
-use crate::delta::{PackWriter, Packed, pack_name};
+use crate::delta::{Compression, Pack, PackWriter, Packed, pack_name};
 use crate::limits::Limits;
 use crate::storage::Access;
 
@@ -35,13 +35,13 @@ pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
         let runs = versions.small_runs(limits)?;
         if runs.iter().map(Vec::len).sum::<usize>() > limits.loose_max {
             for run in runs.iter().filter(|run| run.len() > 1) {
-                versions.pack(run, &mut folded)?;
+                versions.pack(run, Compression::Zstd, &mut folded)?;
             }
             versions = history.versions()?;
         }
     }
     while let Some(run) = versions.mergeable() {
-        versions.pack(&run, &mut folded)?;
+        versions.pack(&run, Compression::Zstd, &mut folded)?;
         versions = history.versions()?;
     }
     fold_log(versions, limits.log_lines)?;
@@ -55,9 +55,11 @@ pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
 pub fn pack_everything(history: &History) -> Result<Folded> {
     let mut folded = Folded::default();
     let mut versions = history.versions()?;
-    if versions.packs.len() != 1 || !versions.loose.is_empty() {
+    let tight = |(_, pack): &(String, Pack)| pack.compression() == Compression::Xz;
+    if versions.packs.len() != 1 || !versions.packs.iter().all(tight) || !versions.loose.is_empty()
+    {
         let all = versions.list().to_vec();
-        versions.pack(&all, &mut folded)?;
+        versions.pack(&all, Compression::Xz, &mut folded)?;
         versions = history.versions()?;
     }
     fold_log(versions, 1)?;
@@ -146,12 +148,18 @@ impl Versions {
     }
 
     /// Writes consecutive versions as one pack, and removes what it repeats.
-    fn pack(&self, run: &[VersionInfo], folded: &mut Folded) -> Result<()> {
+    fn pack(
+        &self,
+        run: &[VersionInfo],
+        compression: Compression,
+        folded: &mut Folded,
+    ) -> Result<()> {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
         let history = &self.history;
         let name = pack_name(first.timestamp, last.timestamp);
         let before = self.hash_of(first.base)?;
-        let mut writer = PackWriter::create(&*history.storage, &history.path(&name), &before)?;
+        let mut writer =
+            PackWriter::create(&*history.storage, &history.path(&name), compression, &before)?;
         let mut count = 0;
         for (version, changeset) in self.changes(first.base, last.timestamp)? {
             writer.push(packed(&version), changeset)?;
@@ -223,7 +231,7 @@ impl History {
             return Ok(());
         };
         let path = self.path(&pack_name(first.timestamp, last.timestamp));
-        let mut writer = PackWriter::create(&*self.storage, &path, before)?;
+        let mut writer = PackWriter::create(&*self.storage, &path, Compression::Zstd, before)?;
         for (version, changeset) in versions {
             writer.push(version, changeset)?;
         }

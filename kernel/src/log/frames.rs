@@ -8,76 +8,229 @@
 //! dictionary; `details` are words of the form `key=value`, percent-encoded where they hold a space, `=`,
 //! `%` or `;`, joined by `;`, with the tables under the key `tables`: `pages:2,users:1` names table and
 //! action. The file only grows; the last line of an id wins.
+//!
+//! Old lines are folded into packs (`frame_pack.rs`), which are merged like those of tables. A pack is
+//! durable before the lines that it repeats are dropped, so that a crash in between leaves both.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Error, FrameId, Result, TableName, Timestamp};
 
+use super::frame_pack::{read_frames, write_frames};
 use super::{LogFile, UserDictionary};
+use crate::delta::{Compression, pack_name, pack_range};
 use crate::frame::{Action, FrameInfo};
-use crate::storage::Storage;
+use crate::storage::{Access, Storage};
 
 const HEADER: &str =
     "timestamp|frame_id|name|status|tables_affected|committed_at|user|details|crc32";
 const CHECKSUM_CELL: usize = 8;
+const FOLDER: &str = "frames";
 const PATH: &str = "frames/index.csv";
 
 /// The index of frames.
 #[derive(Debug)]
 pub struct FrameIndex {
+    storage: Arc<dyn Storage>,
     file: LogFile,
-    frames: Vec<Arc<FrameInfo>>,
+    /// Those that have a line, oldest first.
+    lines: Vec<Arc<FrameInfo>>,
     end: u64,
+    packs: Vec<FramePack>,
+}
+
+/// A pack, by its name.
+#[derive(Debug, Clone)]
+struct FramePack {
+    first: Timestamp,
+    last: Timestamp,
+    len: u64,
 }
 
 impl FrameIndex {
-    /// Reads the index.
+    /// Reads the lines of the index. Packs are only listed.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn read(storage: &Arc<dyn Storage>, users: &UserDictionary) -> Result<Self> {
+        // The lines first: what is folded meanwhile is then seen twice, and not missed.
         let file = LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL);
-        let (lines, end) = file.read()?;
-        let mut frames = Vec::with_capacity(lines.len());
-        for (number, cells) in (2_u64..).zip(&lines) {
+        let (cells, end) = file.read()?;
+        let mut lines = Vec::with_capacity(cells.len());
+        for (number, cells) in (2_u64..).zip(&cells) {
             let frame = parse(cells, users).ok_or_else(|| {
                 Error::corrupt("the line is damaged")
                     .at_path(storage.full_path(PATH))
                     .at_line(number)
             })?;
-            frames.push(Arc::new(frame));
+            lines.push(Arc::new(frame));
         }
-        Ok(Self { file, frames, end })
+        let packs = list_packs(&**storage)?;
+        Ok(Self { storage: Arc::clone(storage), file, lines, end, packs })
     }
 
-    /// The frames, oldest first.
-    pub fn frames(&self) -> &[Arc<FrameInfo>] {
-        &self.frames
+    /// All frames, oldest first.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the pack.
+    pub fn frames(&self, users: &UserDictionary) -> Result<Vec<Arc<FrameInfo>>> {
+        let mut frames = Vec::new();
+        for pack in &self.packs {
+            frames.extend(self.read_pack(pack, users)?);
+        }
+        if frames.is_empty() {
+            return Ok(self.lines.clone());
+        }
+        let all = frames.into_iter().chain(self.lines.iter().cloned());
+        let by_id: BTreeMap<_, _> =
+            all.map(|frame| ((frame.timestamp, frame.node.as_bits()), frame)).collect();
+        Ok(by_id.into_values().collect())
     }
 
     /// The newest frame that is in the index; zero if none is.
     pub fn newest(&self) -> Timestamp {
-        self.frames.last().map_or(Timestamp::ZERO, |frame| frame.timestamp)
+        let line = self.lines.last().map(|frame| frame.timestamp);
+        let packed = self.packs.iter().map(|pack| pack.last);
+        packed.chain(line).max().unwrap_or_default()
     }
 
-    /// Appends frames and syncs.
+    /// Adds frames and syncs: the newest `kept` as lines, and if there are more, those into a pack. Needs
+    /// the checkpoint's lock, as all that writes.
     ///
     /// # Errors
-    /// Those of the storage, or a user without a code.
+    /// Those of the storage, or damage.
     pub fn append(
+        &mut self,
+        mut frames: Vec<Arc<FrameInfo>>,
+        users: &mut UserDictionary,
+        kept: usize,
+    ) -> Result<()> {
+        let newer = frames.split_off(frames.len().saturating_sub(kept));
+        if !frames.is_empty() {
+            // The lines that are there are older: they go first.
+            self.pack_lines(users, 0)?;
+            self.write_pack(frames, users, Compression::Zstd)?;
+        }
+        let lines: Vec<_> = newer.iter().map(|frame| to_cells(frame, users)).collect();
+        self.end = self.file.append(self.end, &lines)?;
+        self.lines.extend(newer);
+        self.storage.sync_folder(FOLDER)?;
+        // Some slack, so that the file is not written anew for every line.
+        if self.lines.len() > kept + kept / 4 {
+            self.pack_lines(users, kept)?;
+        }
+        self.merge_packs(users)
+    }
+
+    /// Puts all frames but the newest into one pack, as tightly as it gets.
+    ///
+    /// # Errors
+    /// Those of the storage, or damage.
+    pub fn pack_everything(&mut self, users: &mut UserDictionary) -> Result<()> {
+        if self.lines.len() <= 1 && self.packs.len() <= 1 {
+            return Ok(());
+        }
+        let mut frames = self.frames(users)?;
+        let newest = frames.pop();
+        self.write_pack(frames, users, Compression::Xz)?;
+        self.keep_lines(newest.into_iter().collect(), users)
+    }
+
+    /// Moves all lines but the newest `kept` into a pack.
+    fn pack_lines(&mut self, users: &mut UserDictionary, kept: usize) -> Result<()> {
+        let mut old = self.lines.clone();
+        let newer = old.split_off(old.len().saturating_sub(kept));
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.write_pack(old, users, Compression::Zstd)?;
+        self.keep_lines(newer, users)
+    }
+
+    fn keep_lines(&mut self, lines: Vec<Arc<FrameInfo>>, users: &mut UserDictionary) -> Result<()> {
+        let cells: Vec<_> = lines.iter().map(|frame| to_cells(frame, users)).collect();
+        self.end = self.file.replace(&cells)?;
+        self.lines = lines;
+        self.storage.sync_folder(FOLDER)
+    }
+
+    /// Writes a pack, and removes those that it repeats.
+    fn write_pack(
         &mut self,
         frames: Vec<Arc<FrameInfo>>,
         users: &mut UserDictionary,
+        compression: Compression,
     ) -> Result<()> {
-        if frames.is_empty() {
-            return Ok(());
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(()) };
+        let path = path_of(first.timestamp, last.timestamp);
+        write_frames(&*self.storage, &path, &frames, users, compression)?;
+        self.storage.sync_folder(FOLDER)?;
+        for old in &self.packs {
+            let old_path = path_of(old.first, old.last);
+            let inside = old.first >= first.timestamp && old.last <= last.timestamp;
+            if inside && old_path != path {
+                self.storage.remove(&old_path)?;
+            }
         }
-        let lines: Vec<_> = frames.iter().map(|frame| to_cells(frame, users)).collect();
-        self.end = self.file.append(self.end, &lines)?;
-        self.frames.extend(frames);
+        self.packs = list_packs(&*self.storage)?;
         Ok(())
     }
+
+    /// Merges the newest packs while they have grown to half of the one before.
+    fn merge_packs(&mut self, users: &mut UserDictionary) -> Result<()> {
+        let mut start = self.packs.len();
+        let mut len = 0;
+        while let Some(pack) = start.checked_sub(1).and_then(|before| self.packs.get(before)) {
+            if start < self.packs.len() && len * 2 < pack.len {
+                break;
+            }
+            len += pack.len;
+            start -= 1;
+        }
+        if start + 1 >= self.packs.len() {
+            return Ok(());
+        }
+        let mut frames = Vec::new();
+        for pack in self.packs.get(start..).unwrap_or_default() {
+            frames.extend(self.read_pack(pack, users)?);
+        }
+        self.write_pack(frames, users, Compression::Zstd)
+    }
+
+    fn read_pack(&self, pack: &FramePack, users: &UserDictionary) -> Result<Vec<Arc<FrameInfo>>> {
+        let path = path_of(pack.first, pack.last);
+        let full = self.storage.full_path(&path);
+        let bytes = self.storage.read(&path)?;
+        let bytes = bytes.ok_or_else(|| Error::corrupt("the pack was removed").at_path(&full))?;
+        read_frames(&bytes, users)
+            .map_err(|error| error.at_path(full).help("restore the file from a backup"))
+    }
+}
+
+fn path_of(first: Timestamp, last: Timestamp) -> String {
+    format!("{FOLDER}/{}", pack_name(first, last))
+}
+
+/// The packs, oldest first; those that a larger one repeats, as a crash leaves them, are left out. What was
+/// never whole is left out too.
+fn list_packs(storage: &dyn Storage) -> Result<Vec<FramePack>> {
+    let mut packs = Vec::new();
+    for name in storage.list(FOLDER)? {
+        let Some((first, last)) = pack_range(&name) else { continue };
+        let file = storage.open(&path_of(first, last), Access::Read)?;
+        if let Some(file) = file {
+            packs.push(FramePack { first, last, len: file.stat()?.len });
+        }
+    }
+    packs.sort_by_key(|pack| (pack.first, std::cmp::Reverse(pack.last)));
+    let mut end = Timestamp::ZERO;
+    packs.retain(|pack| {
+        let fresh = pack.last > end;
+        end = end.max(pack.last);
+        fresh
+    });
+    Ok(packs)
 }
 
 fn to_cells(frame: &FrameInfo, users: &mut UserDictionary) -> Vec<String> {
@@ -179,8 +332,24 @@ mod tests {
             })
         };
         let frames = vec![frame(10, None), frame(20, Some("a | \"name\""))];
-        index.append(frames.clone(), &mut users).unwrap();
-        assert_eq!(FrameIndex::read(&storage, &users).unwrap().frames(), frames);
+        index.append(frames.clone(), &mut users, 4).unwrap();
+        let read = |users: &UserDictionary| FrameIndex::read(&storage, users).unwrap();
+        assert_eq!(read(&users).frames(&users).unwrap(), frames);
         assert_eq!(index.newest(), Timestamp::from_micros(20));
+        // One by one, then many at once: what is old goes into packs, and all comes back.
+        let mut all = frames;
+        for step in [1, 1, 1, 1, 1, 9, 1, 30, 2, 1] {
+            let start = all.len() as i64;
+            let more: Vec<_> = (start..start + step).map(|n| frame(10 * n + 10, None)).collect();
+            all.extend(more.clone());
+            let mut index = read(&users);
+            index.append(more, &mut users, 4).unwrap();
+            assert!(index.lines.len() <= 5 && index.packs.len() <= 4);
+            assert_eq!(read(&users).frames(&users).unwrap(), all);
+            assert_eq!(read(&users).newest(), all.last().unwrap().timestamp);
+        }
+        read(&users).pack_everything(&mut users).unwrap();
+        assert_eq!((read(&users).lines.len(), read(&users).packs.len()), (1, 1));
+        assert_eq!(read(&users).frames(&users).unwrap(), all);
     }
 }

@@ -1,9 +1,10 @@
 //! What a person reads to see what happened: the dictionaries, each table's `version.log`, and the index
-//! of frames. All are lines of text, appended at a checkpoint, each with a checksum.
+//! of frames. All are lines of text, appended at a checkpoint, each with a checksum; old lines go into packs.
 
 mod lines;
 mod dictionary;
 mod versions;
+mod frame_pack;
 mod frames;
 
 pub use dictionary::{ACTIONS_PATH, USERS_PATH, UserDictionary, actions_text};
