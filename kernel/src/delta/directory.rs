@@ -7,9 +7,13 @@
 //!       base (what it lies behind the timestamp), action, user, node (0: as before, else 1 and 8 bytes),
 //!       size and rows (what they differ from those before, signed)
 //!     number of chunks, then each: versions, length, unpacked length, CRC32 (u32) of it as stored
-//!     number of entries, then each: hash of a key (what it lies behind the one before), version
+//!     number of entries, bits of a hash, then each: the upper bits of the XXH3-64 of a key (what they lie
+//!       behind those before), version
 //!     number of bulk versions, then each (what it lies behind the one before)
 //! ```
+//!
+//! A hash has eight bits more than it takes to number the entries: so one look-up in 256 of a key that no
+//! version touched reads a chunk in vain, and an entry takes two bytes instead of five.
 
 use reedbase_plugin_api::{Bytes, Error, NodeId, Result, Timestamp};
 
@@ -77,13 +81,20 @@ pub(super) struct Directory {
     pub(super) chunks: Vec<Chunk>,
     /// (hash of a key, version) in ascending order.
     pub(super) keys: Vec<(u32, u32)>,
+    /// How many bits a hash has.
+    pub(super) hash_bits: u32,
     /// Versions that touched too many keys to be found by one.
     pub(super) bulk: Vec<u32>,
 }
 
-/// The hash by which a pack finds a key.
+/// The hash of a key, of which a directory stores the upper bits.
 pub(super) fn pack_hash(key: &Key<'_>) -> u32 {
     (key.hash(0) >> 32) as u32
+}
+
+/// The upper bits of a hash.
+fn upper(hash: u32, bits: u32) -> u32 {
+    hash.checked_shr(u32::BITS.saturating_sub(bits)).unwrap_or_default()
 }
 
 impl Directory {
@@ -95,10 +106,27 @@ impl Directory {
         let mut reader = Reader::new(bytes);
         let versions = read_versions(&mut reader)?;
         let chunks = read_chunks(&mut reader, versions.len(), start, end)?;
-        let keys = read_keys(&mut reader, versions.len())?;
+        let (hash_bits, keys) = read_keys(&mut reader, versions.len())?;
         let bulk = read_bulk(&mut reader, versions.len())?;
         reader.end()?;
-        Ok(Self { versions, chunks, keys, bulk })
+        Ok(Self { versions, chunks, keys, hash_bits, bulk })
+    }
+
+    /// Adds what a pack finds its versions by: each hash with the version that touched the key.
+    pub(super) fn set_keys(&mut self, mut keys: Vec<(u32, u32)>) {
+        self.hash_bits = (usize::BITS - keys.len().leading_zeros() + 8).min(u32::BITS);
+        keys.iter_mut().for_each(|(hash, _)| *hash = upper(*hash, self.hash_bits));
+        keys.sort_unstable();
+        keys.dedup();
+        self.keys = keys;
+    }
+
+    /// The numbers of the versions that may have touched a key.
+    pub(super) fn touching(&self, key: &Key<'_>) -> impl Iterator<Item = usize> + '_ {
+        let hash = upper(pack_hash(key), self.hash_bits);
+        let start = self.keys.partition_point(|(other, _)| *other < hash);
+        let same = self.keys.iter().skip(start).take_while(move |(other, _)| *other == hash);
+        same.map(|(_, version)| *version as usize)
     }
 
     /// The bytes of the directory.
@@ -131,6 +159,7 @@ impl Directory {
             out.extend_from_slice(&chunk.crc.to_le_bytes());
         }
         put_varint(&mut out, self.keys.len() as u64);
+        put_varint(&mut out, u64::from(self.hash_bits));
         let mut last = 0;
         for (hash, version) in &self.keys {
             put_varint(&mut out, u64::from(hash - last));
@@ -188,8 +217,10 @@ fn read_chunks(reader: &mut Reader, versions: usize, start: u64, end: u64) -> Re
     Ok(chunks)
 }
 
-fn read_keys(reader: &mut Reader, versions: usize) -> Result<Vec<(u32, u32)>> {
+fn read_keys(reader: &mut Reader, versions: usize) -> Result<(u32, Vec<(u32, u32)>)> {
     let count = reader.length()?;
+    let bits = u32::try_from(reader.varint()?).ok().filter(|bits| *bits <= u32::BITS);
+    let bits = bits.ok_or_else(|| Error::corrupt("a hash of the pack has too many bits"))?;
     let mut keys = Vec::with_capacity(count.min(1 << 16));
     let mut hash = 0_u32;
     for _ in 0..count {
@@ -201,7 +232,7 @@ fn read_keys(reader: &mut Reader, versions: usize) -> Result<Vec<(u32, u32)>> {
         hash = next;
         keys.push((hash, version));
     }
-    Ok(keys)
+    Ok((bits, keys))
 }
 
 fn read_bulk(reader: &mut Reader, versions: usize) -> Result<Vec<u32>> {

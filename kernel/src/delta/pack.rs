@@ -13,8 +13,7 @@
 //! ```
 //!
 //! The directory says which versions touched a key: its history is read from the chunks that hold those, and
-//! from no others. The hash is the upper half of XXH3-64 of the key; two keys may share one, so what is
-//! found is compared. Versions that touched more than a thousand keys are listed as bulk instead: what they
+//! from no others. Two keys may share a hash, so what is found is compared. Versions that touched more than a thousand keys are listed as bulk instead: what they
 //! did to a row follows from what it was before and after. Links of the hash chain are not stored: they are
 //! computed from the changesets, and the last must come out as stated.
 //!
@@ -25,7 +24,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Changeset, DeltaCodec, Error, ErrorKind, Result, Timestamp};
 
-use super::directory::{Directory, Packed, pack_hash};
+use super::directory::{Directory, Packed};
 use super::{Compression, RowsCodec};
 use crate::storage::{File, read_range};
 use crate::table::Key;
@@ -125,11 +124,7 @@ impl Pack {
 
     /// The numbers of the versions that may have touched a key.
     pub fn touching(&self, key: &Key<'_>) -> Vec<usize> {
-        let hash = pack_hash(key);
-        let keys = &self.directory.keys;
-        let start = keys.partition_point(|(other, _)| *other < hash);
-        let same = keys.iter().skip(start).take_while(|(other, _)| *other == hash);
-        same.map(|(_, version)| *version as usize).collect()
+        self.directory.touching(key).collect()
     }
 
     /// The versions that touched too many keys to be found by one.

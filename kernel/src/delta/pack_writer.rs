@@ -20,6 +20,8 @@ pub struct PackWriter {
     file: FileWriter,
     compression: Compression,
     directory: Directory,
+    /// (hash of a key, version), in no order.
+    keys: Vec<(u32, u32)>,
     open: Vec<Changeset>,
     open_bytes: usize,
     head: Vec<u8>,
@@ -42,8 +44,8 @@ impl PackWriter {
         head.extend_from_slice(hash_before);
         let mut file = FileWriter::create(storage, path)?;
         file.put(&head)?;
-        let (directory, open) = (Directory::default(), Vec::new());
-        Ok(Self { file, compression, directory, open, open_bytes: 0, head })
+        let (directory, keys, open) = (Directory::default(), Vec::new(), Vec::new());
+        Ok(Self { file, compression, directory, keys, open, open_bytes: 0, head })
     }
 
     /// Appends a version.
@@ -57,7 +59,7 @@ impl PackWriter {
         if keys.len() > KEYS_MAX {
             directory.bulk.push(number);
         } else {
-            directory.keys.extend(keys.into_iter().map(|key| (key, number)));
+            self.keys.extend(keys.into_iter().map(|key| (key, number)));
         }
         directory.versions.push(version);
         self.open_bytes += changeset.touched_bytes() + 64;
@@ -93,8 +95,7 @@ impl PackWriter {
     /// Those of the storage.
     pub fn finish(mut self, storage: &dyn Storage, hash_after: &[u8; 32]) -> Result<()> {
         self.close_chunk()?;
-        self.directory.keys.sort_unstable();
-        self.directory.keys.dedup();
+        self.directory.set_keys(std::mem::take(&mut self.keys));
         let directory = self.directory.to_bytes();
         let packed = self.compression.pack_bytes(&directory)?;
         let offset = self.file.written();

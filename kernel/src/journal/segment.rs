@@ -165,14 +165,19 @@ fn checksum(fields: &[u8]) -> u32 {
 pub(super) struct Window {
     bytes: Bytes,
     start: u64,
+    /// How much the next read takes in.
+    ahead: u64,
 }
 
-/// How much is read at once: a record of usual size and the zeros behind it.
-const READ: u64 = 4096;
+/// How much is read at once at first: a record of usual size and the zeros behind it.
+const READ: u64 = 512;
+
+/// How much is read at once at most.
+const READ_MAX: u64 = 1 << 20;
 
 impl Window {
     pub(super) fn new() -> Self {
-        Self { bytes: Bytes::new(), start: 0 }
+        Self { bytes: Bytes::new(), start: 0, ahead: READ }
     }
 
     /// The bytes at this place; fewer only at the end of the file.
@@ -185,9 +190,9 @@ impl Window {
         if let Some(found) = inside(self) {
             return Ok(found);
         }
-        // Grow the reads with the segment, so that a long one is not read in small pieces.
-        let ahead = READ.max((offset.saturating_sub(self.start)).min(1 << 20));
-        self.bytes = read_range(file, offset, len.max(ahead))?;
+        self.bytes = read_range(file, offset, len.max(self.ahead))?;
+        // Most often there is nothing to read; if there is, there may be much.
+        self.ahead = (self.ahead * 4).min(READ_MAX);
         self.start = offset;
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(self.bytes.len());
         Ok(self.bytes.slice(..len))

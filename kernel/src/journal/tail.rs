@@ -33,6 +33,16 @@ pub struct Journal {
     appended: u64,
     newest: Timestamp,
     sequence: u64,
+    /// What the last look found behind the end.
+    behind: Behind,
+}
+
+/// What follows the last record.
+#[derive(Debug, Clone, Copy)]
+struct Behind {
+    /// Something that is no record, and not zeros.
+    torn: bool,
+    state: State,
 }
 
 /// What a first look at the journal found.
@@ -93,12 +103,14 @@ impl Journal {
         let (newest, sequence) = (segment.before.newest, segment.before.sequence);
         let storage = Arc::clone(storage);
         let (end, allocated, appended) = (START, START, 0);
-        Self { storage, access, segment, end, allocated, appended, newest, sequence }
+        let behind = Behind { torn: false, state: State::Open };
+        Self { storage, access, segment, end, allocated, appended, newest, sequence, behind }
     }
 
     fn enter(&mut self, segment: Segment) {
         self.segment = segment;
         (self.end, self.allocated) = (START, START);
+        self.behind = Behind { torn: false, state: State::Open };
     }
 
     /// Where the next record goes.
@@ -130,7 +142,8 @@ impl Journal {
         let mut frames = Vec::new();
         loop {
             self.read_on(&mut frames)?;
-            if self.segment.state()? == State::Open {
+            self.behind.state = self.segment.state()?;
+            if self.behind.state == State::Open {
                 return Ok(frames);
             }
             // The state may have been set after the last record was read: look again before leaving.
@@ -154,12 +167,20 @@ impl Journal {
 
     fn read_on(&mut self, frames: &mut Vec<Frame>) -> Result<()> {
         let mut window = Window::new();
-        while let Found::Frame(frame, len) = self.record(&mut window, self.end)? {
-            self.end += len;
-            if frame.info.timestamp > self.newest {
-                self.newest = frame.info.timestamp;
-                self.sequence = self.sequence.max(frame.info.sequence);
-                frames.push(*frame);
+        loop {
+            match self.record(&mut window, self.end)? {
+                Found::Frame(frame, len) => {
+                    self.end += len;
+                    if frame.info.timestamp > self.newest {
+                        self.newest = frame.info.timestamp;
+                        self.sequence = self.sequence.max(frame.info.sequence);
+                        frames.push(*frame);
+                    }
+                }
+                found => {
+                    self.behind.torn = matches!(found, Found::Bad);
+                    break;
+                }
             }
         }
         self.allocated = self.allocated.max(self.end);
@@ -233,6 +254,7 @@ impl Journal {
         file.sync()?;
         self.storage.sync_folder("journal")?;
         self.allocated = self.end;
+        self.behind.torn = false;
         Ok(Some(aside))
     }
 
@@ -242,11 +264,10 @@ impl Journal {
     /// # Errors
     /// Those of the storage.
     pub fn prepare(&mut self) -> Result<()> {
-        let mut window = Window::new();
-        if let Found::Bad = self.record(&mut window, self.end)? {
+        if self.behind.torn {
             self.cut_torn_tail()?;
         }
-        match self.segment.state()? {
+        match self.behind.state {
             State::Failed(durable) => self.leave_failed(durable),
             _ => Ok(()),
         }
