@@ -97,8 +97,8 @@ impl State {
     }
 
     /// The frames that are not in the index yet, oldest first.
-    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Arc<FrameInfo>> {
-        self.frames.iter().map(|(_, frame)| frame).collect::<Vec<_>>().into_iter()
+    pub fn frames(&self) -> impl Iterator<Item = &Arc<FrameInfo>> {
+        self.frames.iter().map(|(_, frame)| frame)
     }
 
     /// Whether no table has a change that is only in the journal.
@@ -204,8 +204,8 @@ impl TableState {
     }
 
     /// The changes that are only in the journal, oldest first.
-    pub fn pending(&self) -> impl DoubleEndedIterator<Item = &Arc<Pending>> {
-        self.pending.iter().map(|(_, pending)| pending).collect::<Vec<_>>().into_iter()
+    pub fn pending(&self) -> impl Iterator<Item = &Arc<Pending>> {
+        self.pending.iter().map(|(_, pending)| pending)
     }
 
     /// How many changes are only in the journal.

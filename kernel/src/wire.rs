@@ -63,6 +63,15 @@ impl Reader {
         Ok(taken)
     }
 
+    /// Passes over bytes that have their length before them.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn skip_bytes(&mut self) -> Result<()> {
+        self.at += self.length()?;
+        Ok(())
+    }
+
     /// The next N bytes.
     ///
     /// # Errors

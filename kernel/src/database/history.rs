@@ -262,7 +262,10 @@ impl<'a> Past<'a> {
         let mut bulk: Vec<Timestamp> = self.versions.bulk(until).collect();
         for pending in self.state.pending() {
             let timestamp = pending.info.timestamp;
-            if timestamp <= self.versions.newest() || timestamp > until {
+            if timestamp > until {
+                break;
+            }
+            if timestamp <= self.versions.newest() {
                 continue;
             }
             match pending.change.body {

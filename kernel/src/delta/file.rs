@@ -223,6 +223,21 @@ mod tests {
         }
 
         #[test]
+        fn rows_gives_back_some_of_what_it_was_given(
+            changesets in prop::collection::vec(changesets(), 1..6),
+            wanted in prop::collection::vec(any::<bool>(), 6),
+        ) {
+            let mut bytes = Vec::new();
+            RowsCodec.encode(&changesets, &mut bytes).unwrap();
+            let bytes = Bytes::from(bytes);
+            let places: Vec<_> = (0..changesets.len()).filter(|at| wanted[*at]).collect();
+            let some = RowsCodec.decode_some(&bytes, changesets.len(), places.iter().copied()).unwrap();
+            let expected: Vec<_> = places.iter().map(|at| changesets[*at].clone()).collect();
+            prop_assert_eq!(some, expected);
+            prop_assert!(RowsCodec.decode_some(&bytes, 9, 0..1).is_err());
+        }
+
+        #[test]
         fn files_come_back_and_damage_is_found(changeset in changesets(), byte in any::<prop::sample::Index>()) {
             let storage = MemoryStorage::new();
             let delta = DeltaFile::new(Timestamp::from_micros(9), Timestamp::from_micros(3), changeset);

@@ -63,6 +63,35 @@ impl DeltaCodec for RowsCodec {
     }
 }
 
+impl RowsCodec {
+    /// Some of the changesets, by their places in ascending order; there must be `count` of them in all. The
+    /// others are passed over.
+    ///
+    /// # Errors
+    /// Damage.
+    pub(super) fn decode_some(
+        &self,
+        bytes: &Bytes,
+        count: usize,
+        places: impl Iterator<Item = usize>,
+    ) -> Result<Vec<Changeset>> {
+        let mut reader = Reader::new(bytes.clone());
+        let shapes = read_shapes(&mut reader)?;
+        if reader.length()? != count {
+            return Err(Error::corrupt("a chunk of the pack lacks a version"));
+        }
+        let (mut at, mut changesets) = (0, Vec::new());
+        for place in places {
+            for _ in at..place {
+                skip_changeset(&mut reader)?;
+            }
+            changesets.push(read_changeset(&mut reader, &shapes)?);
+            at = place + 1;
+        }
+        Ok(changesets)
+    }
+}
+
 fn write(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
     out.write_all(bytes).map_err(write_error)
 }
@@ -252,4 +281,23 @@ fn shared(one: &[u8], other: &[u8]) -> (usize, usize) {
     let most = one.len().min(other.len()) - start;
     let ends = one.iter().rev().zip(other.iter().rev()).take(most);
     (start, ends.take_while(|(a, b)| a == b).count())
+}
+
+fn skip_changeset(reader: &mut Reader) -> Result<()> {
+    let skip = |reader: &mut Reader, count| (0..count).try_for_each(|_| reader.varint().map(drop));
+    skip(reader, 2)?;
+    if reader.byte()? != 0 {
+        reader.skip_bytes()?;
+        reader.skip_bytes()?;
+    }
+    reader.array::<16>()?;
+    // A removed run has two numbers before its bytes, an added one has four.
+    for numbers in [2, 4] {
+        for _ in 0..reader.length()? {
+            skip(reader, numbers)?;
+            reader.skip_bytes()?;
+        }
+    }
+    let moves = reader.length()?;
+    skip(reader, 3 * moves)
 }

@@ -1,6 +1,6 @@
 //! Which versions there are, and what each changed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
@@ -64,6 +64,8 @@ pub struct Versions {
     /// Versions that touched too many keys to be found by one, oldest first.
     pub(super) bulk: Vec<Timestamp>,
     list: Vec<VersionInfo>,
+    /// Those of the list that lie in no pack.
+    unpacked: Vec<VersionInfo>,
 }
 
 /// What the folder of a table holds: the names of its files, and how its log looks.
@@ -112,13 +114,14 @@ impl History {
         }
         let packs = without_contained(packs);
         let list = merge(&packs, log.versions());
+        let unpacked = list.iter().filter(|version| !version.packed).cloned().collect();
         let mut bulk: Vec<_> = packs.iter().flat_map(|(_, pack)| pack.bulk()).collect();
         for (timestamp, name) in &loose {
             bulk.extend(self.is_large(name)?.then_some(*timestamp));
         }
         bulk.sort_unstable();
         bulk.dedup();
-        Ok(Versions { history: self.clone(), log, packs, loose, keyframes, bulk, list })
+        Ok(Versions { history: self.clone(), log, packs, loose, keyframes, bulk, list, unpacked })
     }
 
     /// Whether a delta was too large for the journal. Its compression tells: such deltas are written
@@ -231,17 +234,15 @@ impl Versions {
         key: &Key<'_>,
         until: Timestamp,
     ) -> Result<Vec<(VersionInfo, Changeset)>> {
-        let mut touching = HashSet::new();
+        let mut wanted = self.unpacked.clone();
         for (_, pack) in &self.packs {
-            let versions = pack.versions();
-            let numbers = pack.touching(key).into_iter();
-            touching.extend(numbers.filter_map(|number| versions.get(number)).map(|v| v.timestamp));
+            let versions = pack.touching(key).filter_map(|number| pack.versions().get(number));
+            wanted.extend(versions.map(|version| VersionInfo::new(version, true)));
         }
         let is_bulk = |version: &VersionInfo| self.bulk.binary_search(&version.timestamp).is_ok();
-        let until = self.between(Timestamp::ZERO, until).iter().filter(|version| !is_bulk(version));
-        let wanted =
-            until.filter(|version| !version.packed || touching.contains(&version.timestamp));
-        self.read(&wanted.cloned().collect::<Vec<_>>())
+        wanted.retain(|version| version.timestamp <= until && !is_bulk(version));
+        wanted.sort_unstable_by_key(|version| version.timestamp);
+        self.read(&wanted)
     }
 
     /// The versions not after `until` that touched too many keys to be found by one, oldest first.
