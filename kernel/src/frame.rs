@@ -108,6 +108,10 @@ pub struct TableChange {
     pub action: Action,
     /// The version before; zero for a new table.
     pub base: Timestamp,
+    /// The bytes of the table's file after it.
+    pub size: u64,
+    /// The rows of the table after it.
+    pub rows: u64,
     /// Where the changeset is.
     pub body: ChangeBody,
 }
@@ -134,5 +138,9 @@ pub enum ChangeBody {
         len: u64,
         /// The SHA-256 of the file.
         sha256: [u8; 32],
+        /// The SHA-256 of the changeset in the codec `rows`.
+        content: [u8; 32],
+        /// The text of schema.toml, if the frame changed it.
+        schema: Option<Bytes>,
     },
 }

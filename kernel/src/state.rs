@@ -298,7 +298,7 @@ pub fn read_change(change: &TableChange, frame: Timestamp, store: &Store) -> Res
                 .map(|[changeset]| changeset)
                 .map_err(|_| Error::corrupt("a frame does not hold exactly one changeset"));
         }
-        ChangeBody::File { len, sha256 } => (*len, sha256),
+        ChangeBody::File { len, sha256, .. } => (*len, sha256),
     };
     let path = table_path(&change.table, &delta_name(frame));
     let full = store.storage().full_path(&path);

@@ -1,9 +1,9 @@
 //! From a file to a new table: dialect, types and key, guessed where nobody says.
 
-use reedbase_kernel::csv::{CsvFormat, Header, guess_key};
+use reedbase_kernel::csv::{CsvFormat, Header, guess_keys};
 use reedbase_kernel::database::NewTable;
 use reedbase_plugin_api::{
-    Bytes, Column, ColumnType, Error, Format, ImportOptions, Result, Schema,
+    Bytes, Column, ColumnType, Document, Error, Format, ImportOptions, Result, Schema,
 };
 use reedbase_plugin_api::{LineEnd, row};
 
@@ -51,24 +51,17 @@ impl Import {
             document.schema.delimiter = b'|';
             document.schema.line_end = LineEnd::Lf;
         }
-        if self.add_key.is_none() {
-            self.mark_key(&mut document.schema, &document.text)?;
+        if self.add_key.is_some() {
+            return NewTable::new(document.schema, document.text).parsed();
         }
-        Ok(NewTable::new(document.schema, document.text))
+        if self.key.is_empty() {
+            return with_guessed_key(document);
+        }
+        self.mark_key(&mut document.schema)?;
+        NewTable::new(document.schema, document.text).parsed()
     }
 
-    fn mark_key(&self, schema: &mut Schema, text: &[u8]) -> Result<()> {
-        if self.key.is_empty() {
-            let header = Header::parse(text, schema.delimiter)?;
-            let index = guess_key(text, &header, schema.delimiter).ok_or_else(|| {
-                Error::invalid("no column can be the key: each lacks a value or has one twice")
-                    .help("name several columns with --key a,b, or let --add-key make a key")
-            })?;
-            if let Some(column) = schema.columns.get_mut(index) {
-                column.primary_key = true;
-            }
-            return Ok(());
-        }
+    fn mark_key(&self, schema: &mut Schema) -> Result<()> {
         for name in &self.key {
             let names: Vec<_> = schema.columns.iter().map(|column| column.name.clone()).collect();
             let column = schema.columns.iter_mut().find(|c| c.name.eq_ignore_ascii_case(name));
@@ -80,6 +73,30 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// The table with the first column as its key that can be one.
+fn with_guessed_key(document: Document) -> Result<NewTable> {
+    let Document { schema, text, .. } = document;
+    let header = Header::parse(&text, schema.delimiter)?;
+    for index in guess_keys(&text, &header, schema.delimiter) {
+        let mut schema = schema.clone();
+        if let Some(column) = schema.columns.get_mut(index) {
+            column.primary_key = true;
+        }
+        match NewTable::new(schema, text.clone()).parsed() {
+            // The first rows allowed it, a later one does not.
+            Err(error) if is_about_key(&error) => {}
+            table => return table,
+        }
+    }
+    Err(Error::invalid("no column can be the key: each lacks a value or has one twice")
+        .help("name several columns with --key a,b, or let --add-key make a key"))
+}
+
+fn is_about_key(error: &Error) -> bool {
+    let position = error.position();
+    position.key.is_some() || position.column.is_some()
 }
 
 /// The text with a column of numbers in front.
@@ -151,6 +168,16 @@ mod tests {
             )
         };
         assert_eq!(key(&Import::default()).0, ["name"]);
+        // A column that only the last row rules out.
+        let late =
+            (0..1500).fold("id,name\n".to_owned(), |text, n| format!("{text}{},x{n}\n", n % 1499));
+        let table = Import::default().read(Bytes::from(late)).unwrap();
+        assert_eq!(table.schema.key(), [1]);
+        let error = Import::default().read(Bytes::from("a,b\n1,1\n1,1\n")).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "no column can be the key: each lacks a value or has one twice"
+        );
         assert_eq!(key(&Import { key: vec!["N".into()], ..Import::default() }).0, ["n"]);
         let (names, text) = key(&Import { add_key: Some("id".into()), ..Import::default() });
         assert_eq!(

@@ -4,7 +4,6 @@
 use std::collections::HashSet;
 
 use reedbase_plugin_api::{ColumnType, row};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Header, next_record};
 
@@ -35,28 +34,28 @@ pub fn guess_delimiter(text: &[u8]) -> u8 {
     best.1
 }
 
-/// The column that is likely to be the key: the first whose cells are all there and all different, with
-/// columns of a telling name tried before others.
-pub fn guess_key(text: &[u8], header: &Header, delimiter: u8) -> Option<usize> {
+/// The columns that may be the key, the likeliest first: those whose first cells are all there and all
+/// different, columns of a telling name before others. Whether later cells are too, parsing the table with
+/// that key tells.
+pub fn guess_keys(text: &[u8], header: &Header, delimiter: u8) -> Vec<usize> {
     const TELLING: [&str; 5] = ["id", "key", "uuid", "slug", "code"];
     let telling = TELLING.iter().filter_map(|name| {
         header.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
     });
     let mut tried = HashSet::new();
-    let mut candidates =
-        telling.chain(0..header.columns.len()).filter(|index| tried.insert(*index));
-    candidates.find(|index| is_unique(text, header, delimiter, *index))
+    let candidates = telling.chain(0..header.columns.len()).filter(|index| tried.insert(*index));
+    candidates.filter(|index| looks_unique(text, header, delimiter, *index)).collect()
 }
 
-/// Whether no cell of the column is NULL and no two are equal. Told by 64-bit hashes, so that a file of a
-/// million rows needs 8 MB: the import that follows checks the key itself.
-fn is_unique(text: &[u8], header: &Header, delimiter: u8, index: usize) -> bool {
+/// Whether none of the first cells of the column is NULL and no two are equal.
+fn looks_unique(text: &[u8], header: &Header, delimiter: u8, index: usize) -> bool {
     let mut seen = HashSet::new();
     let one_column = header.columns.len() == 1;
     records(text, header.len, delimiter)
         .filter(|line| one_column || !row::content(line).is_empty())
+        .take(SAMPLE)
         .all(|line| match row::cells(line, delimiter).nth(index) {
-            Some(cell) if !cell.is_null() => seen.insert(xxh3_64(&cell.content())),
+            Some(cell) if !cell.is_null() => seen.insert(cell.content().into_owned()),
             _ => false,
         })
 }
@@ -136,7 +135,7 @@ mod tests {
     fn keys() {
         let key = |text: &str| {
             let header = Header::parse(text.as_bytes(), b',').unwrap();
-            guess_key(text.as_bytes(), &header, b',')
+            guess_keys(text.as_bytes(), &header, b',').first().copied()
         };
         assert_eq!(key("name,ID\nx,1\nx,2\n"), Some(1));
         assert_eq!(key("id,name\n1,x\n1,y\n"), Some(1));

@@ -9,6 +9,6 @@ mod guess;
 mod format;
 
 pub use format::CsvFormat;
-pub use guess::{guess_delimiter, guess_key, guess_types};
+pub use guess::{guess_delimiter, guess_keys, guess_types};
 pub use header::{Header, line_of};
 pub use scan::{Fault, Record, next_record};

@@ -18,18 +18,17 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use reedbase_plugin_api::{Bytes, Changeset, Result, TableName};
+use reedbase_plugin_api::{Bytes, Result, TableName};
 
 use super::inner::{Checkpoints, Inner};
+use super::new_versions::write_versions;
 use crate::cache;
-use crate::delta::{DeltaFile, Packed, delta_name};
-use crate::frame::ChangeBody;
 use crate::history::{Folded, fold, pack_everything};
-use crate::log::{FrameIndex, UserDictionary, Version, VersionLog, chain_hash};
+use crate::log::{FrameIndex, UserDictionary};
 use crate::mark::{Mark, table_path};
-use crate::state::{State, TableState, read_change};
+use crate::state::{State, TableState};
 use crate::storage::{Access, LockGuard, LockMode, Storage, read_all};
-use crate::table::{Table, split};
+use crate::table::Table;
 
 /// What a checkpoint did.
 #[derive(Debug, Clone, Default)]
@@ -176,30 +175,15 @@ struct TableWriter<'a> {
     users: &'a mut UserDictionary,
 }
 
-/// Consecutive versions that go into one pack.
-#[derive(Default)]
-struct Group {
-    /// The hash of the version before.
-    before: [u8; 32],
-    versions: Vec<(Packed, Changeset)>,
-}
-
-/// Size and rows of a version.
-#[derive(Clone, Copy)]
-struct Totals {
-    size: u64,
-    rows: u64,
-}
-
 impl TableWriter<'_> {
     /// Writes versions, logs and file. `None` if the file was edited outside.
-    fn write(mut self) -> Result<Option<Table>> {
+    fn write(self) -> Result<Option<Table>> {
         let table = self.state.table(&self.inner.store)?.clone();
         let folder = self.path("");
         self.storage().create_folder(folder.trim_end_matches('/'))?;
         self.finish_last_swap()?;
         self.remove_unfinished()?;
-        self.write_versions()?;
+        write_versions(self.inner, self.state, self.users)?;
         fold(&self.inner.store.history(self.state.name()), self.inner.store.limits())?;
         self.write_keyframe_if_due(&table)?;
         let Some(mark) = self.write_file(&table)? else { return Ok(None) };
@@ -222,80 +206,6 @@ impl TableWriter<'_> {
 
     fn sync_folder(&self) -> Result<()> {
         self.storage().sync_folder(self.path("").trim_end_matches('/'))
-    }
-
-    /// Writes the deltas, log lines and schema of all versions that lack them.
-    fn write_versions(&mut self) -> Result<()> {
-        let mut log = VersionLog::read(self.inner.store.storage(), self.state.name())?;
-        let newest = log.newest();
-        let mut hash = log.newest_hash();
-        let mut totals = Totals::at(log.versions().last());
-        let pending: Vec<_> = self.state.pending().filter(|p| p.info.timestamp > newest).collect();
-        let mut group = Group { before: hash, versions: Vec::new() };
-        let to_pack = pending.len() > self.inner.store.limits().pack_min;
-        let (mut versions, mut schema) = (Vec::new(), None);
-        for pending in pending {
-            let (info, change) = (&pending.info, &pending.change);
-            let changeset = read_change(change, info.timestamp, &self.inner.store)?;
-            totals = totals.after(&changeset)?;
-            let mut version = Version {
-                timestamp: info.timestamp,
-                action: change.action,
-                user: self.users.code(&info.user, info.timestamp),
-                base: change.base,
-                size: totals.size,
-                rows: totals.rows,
-                hash: [0; 32],
-                node: info.node,
-            };
-            version.hash = chain_hash(&hash, &version, &changeset)?;
-            schema = changeset.schema.as_ref().map(|text| text.after.clone()).or(schema);
-            let mut packed = false;
-            match change.body {
-                // Its delta file was written by the commit.
-                ChangeBody::File { .. } => {
-                    self.write_group(std::mem::take(&mut group), &hash)?;
-                    group.before = version.hash;
-                }
-                ChangeBody::Inline(_) if to_pack => {
-                    packed = true;
-                    group.versions.push((version.packed(), changeset));
-                }
-                ChangeBody::Inline(_) => self.write_loose(&version, changeset)?,
-            }
-            hash = version.hash;
-            versions.push((version, packed));
-        }
-        self.write_group(group, &hash)?;
-        if let Some(schema) = schema {
-            self.storage().replace(&self.path("schema.toml"), &schema)?;
-        }
-        self.sync_folder()?;
-        log.append(self.lines_to_keep(versions))?;
-        self.sync_folder()
-    }
-
-    /// Of the lines to be logged, those that would not be dropped at once since a pack repeats them.
-    fn lines_to_keep(&self, mut versions: Vec<(Version, bool)>) -> Vec<Version> {
-        let old = versions.len().saturating_sub(self.inner.store.limits().log_lines);
-        let mut number = 0;
-        versions.retain(|(_, packed)| {
-            number += 1;
-            number > old || !packed
-        });
-        versions.into_iter().map(|(version, _)| version).collect()
-    }
-
-    fn write_loose(&self, version: &Version, changeset: Changeset) -> Result<()> {
-        let path = self.path(&delta_name(version.timestamp));
-        let large = self.inner.store.limits().large_changeset;
-        let delta = DeltaFile::new(version.timestamp, version.base, changeset);
-        delta.write(self.storage(), &path, large).map(drop)
-    }
-
-    fn write_group(&self, group: Group, after: &[u8; 32]) -> Result<()> {
-        let history = self.inner.store.history(self.state.name());
-        history.write_pack(&group.before, group.versions, after)
     }
 
     /// Writes a keyframe if the deltas since the last whole copy have come to weigh as much.
@@ -407,35 +317,5 @@ impl TableWriter<'_> {
         self.sync_folder()?;
         self.storage().sync_folder("tables")?;
         Ok(true)
-    }
-}
-
-impl Totals {
-    /// The totals of a version; those of no table at all if there is none.
-    fn at(version: Option<&Version>) -> Self {
-        version.map_or(Self { size: 0, rows: 0 }, |version| Self {
-            size: version.size,
-            rows: version.rows,
-        })
-    }
-
-    /// The totals after a changeset.
-    fn after(self, changeset: &Changeset) -> Result<Self> {
-        let (mut size, mut rows) = (i128::from(self.size), i128::from(self.rows));
-        let header = |shape: &reedbase_plugin_api::Shape| shape.header().len() as i128;
-        size += header(&changeset.after) - changeset.before.as_ref().map_or(0, header);
-        let before = changeset.before.as_ref().unwrap_or(&changeset.after);
-        for (sign, shape, runs) in
-            [(-1, before, &changeset.removed), (1, &changeset.after, &changeset.added)]
-        {
-            for run in runs {
-                size += sign * run.bytes.len() as i128;
-                let lines = split(run, shape.delimiter())?;
-                let count = lines.iter().filter(|(_, line)| !shape.is_blank(line)).count();
-                rows += sign * count as i128;
-            }
-        }
-        let number = |n: i128| u64::try_from(n).unwrap_or_default();
-        Ok(Self { size: number(size), rows: number(rows) })
     }
 }

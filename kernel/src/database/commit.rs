@@ -17,7 +17,7 @@ use super::checkpoint;
 use super::inner::{Head, Inner};
 use super::transaction::{Transaction, Work, changeset};
 use crate::clock::next_timestamp;
-use crate::delta::{DeltaFile, RowsCodec, delta_name};
+use crate::delta::{DeltaFile, RowsCodec, WrittenDelta, delta_name};
 use crate::frame::{Action, ChangeBody, Frame, FrameInfo, TableChange};
 use crate::mark::table_path;
 use crate::state::State;
@@ -181,7 +181,8 @@ fn make_frame(
             RowsCodec.encode(std::slice::from_ref(&changeset), &mut bytes)?;
             ChangeBody::Inline(Bytes::from(bytes))
         };
-        changes.push(TableChange { table: name.clone(), action, base, body });
+        let (size, rows) = (after.file_len(), after.rows());
+        changes.push(TableChange { table: name.clone(), action, base, size, rows, body });
         made.push((name, after.at_version(timestamp)));
     }
     let info = FrameInfo {
@@ -211,9 +212,10 @@ fn write_large(
     let folder = folder.trim_end_matches('/');
     storage.create_folder(folder)?;
     let path = table_path(name, &delta_name(timestamp));
-    let large = inner.store.limits().large_changeset;
-    let written = DeltaFile::new(timestamp, base, changeset).write(storage, &path, large)?;
+    let schema = changeset.schema.as_ref().map(|text| text.after.clone());
+    let written = DeltaFile::new(timestamp, base, changeset).write(storage, &path, 0)?;
     storage.sync_folder(folder)?;
     storage.sync_folder("tables")?;
-    Ok(ChangeBody::File { len: written.len, sha256: written.sha256 })
+    let WrittenDelta { len, sha256, content } = written;
+    Ok(ChangeBody::File { len, sha256, content, schema })
 }

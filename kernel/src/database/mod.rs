@@ -12,6 +12,7 @@ mod frames;
 mod history;
 mod when;
 mod status;
+mod new_versions;
 mod checkpoint;
 mod transaction;
 mod commit;

@@ -56,23 +56,52 @@ pub struct NewTable {
     pub schema: Schema,
     /// The text of the file: header and rows.
     pub text: Bytes,
+    /// The text parsed, if that was done already.
+    parsed: Option<Arc<Base>>,
 }
 
 impl NewTable {
     /// A table with this schema and this text.
     pub fn new(schema: Schema, text: Bytes) -> Self {
-        Self { schema, text }
+        Self { schema, text, parsed: None }
     }
 
-    fn shape(&self) -> Result<Shape> {
+    /// The same, parsed: so that what is wrong with the text is known now. A transaction does not parse it
+    /// again.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) with line and cell; [`Usage`](ErrorKind::Usage) if the
+    /// schema has no key.
+    pub fn parsed(mut self) -> Result<Self> {
+        self.parsed = Some(self.base(&self.shape()?)?);
+        Ok(self)
+    }
+
+    fn shape(&self) -> Result<Arc<Shape>> {
         let header = crate::csv::Header::parse(&self.text, self.schema.delimiter)?;
         let key = self.schema.key();
         if key.is_empty() {
             return Err(Error::usage("the table has no key")
                 .help("name the columns of the key with --key, or let --add-key make one"));
         }
-        Shape::new(self.schema.delimiter, self.text.slice(..header.len), key)
+        Shape::new(self.schema.delimiter, self.text.slice(..header.len), key).map(Arc::new)
     }
+
+    /// The lines of the text. What was parsed before counts only if nobody changed text or schema since.
+    fn base(&self, shape: &Arc<Shape>) -> Result<Arc<Base>> {
+        let parsed = self.parsed.as_ref().filter(|base| {
+            base.shape() == shape && base.text().is_some_and(|text| is_same(text, &self.text))
+        });
+        match parsed {
+            Some(base) => Ok(Arc::clone(base)),
+            None => Base::parse(self.text.clone(), Arc::clone(shape)).map(Arc::new),
+        }
+    }
+}
+
+/// Whether two texts are the same memory.
+fn is_same(one: &Bytes, other: &Bytes) -> bool {
+    std::ptr::eq(one.as_ptr(), other.as_ptr()) && one.len() == other.len()
 }
 
 impl Transaction {
@@ -204,8 +233,8 @@ impl Transaction {
                 .at_table(name.as_str())
                 .help("choose another name with --table, or replace its content with --replace"));
         }
-        let shape = Arc::new(table.shape()?);
-        let base = Base::parse(table.text.clone(), Arc::clone(&shape))?;
+        let shape = table.shape()?;
+        let base = table.base(&shape)?;
         let lines = reedbase_plugin_api::Lines {
             start: 0,
             count: u64::from(base.lines()),
@@ -221,7 +250,7 @@ impl Transaction {
             moves: Vec::new(),
             salt: draw_salt()?,
         };
-        let after = Table::new(Arc::new(base), Timestamp::ZERO);
+        let after = Table::new(base, Timestamp::ZERO);
         let whole = Whole { base: Timestamp::ZERO, after, changeset, action: Action::INIT };
         self.work.insert(name, Work::Whole(Box::new(whole)));
         Ok(())
@@ -236,11 +265,7 @@ impl Transaction {
         let state = find_table(self.snapshot.state(), name)?;
         let name = state.name().clone();
         let before = state.table(&self.inner.store)?.flatten()?;
-        let shape = table.shape()?;
-        let same_shape = shape == **before.shape();
-        let shape = if same_shape { Arc::clone(before.shape()) } else { Arc::new(shape) };
-        let base = Base::parse(table.text.clone(), shape)?;
-        let after = Table::new(Arc::new(base), Timestamp::ZERO);
+        let after = Table::new(table.base(&table.shape()?)?, Timestamp::ZERO);
         let version = state.version();
         self.put_whole(name, &before, after, version, Action::IMPORT)
     }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 
 use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
 use reedbase_plugin_api::{Bytes, Error, Result};
+use sha2::{Digest, Sha256};
 
 use crate::storage::write_error;
 
@@ -129,6 +130,36 @@ fn xz_stream(expected: usize) -> Result<Stream> {
     let mut filters = Filters::new();
     filters.lzma2(&options);
     Stream::new_stream_encoder(&filters, Check::Crc32).map_err(fail)
+}
+
+/// Knows the length and the SHA-256 of what went through it.
+pub(super) struct Hashed<'a> {
+    sink: &'a mut dyn Write,
+    pub(super) len: u64,
+    sha: Sha256,
+}
+
+impl<'a> Hashed<'a> {
+    pub(super) fn new(sink: &'a mut dyn Write) -> Self {
+        Self { sink, len: 0, sha: Sha256::new() }
+    }
+
+    pub(super) fn sha256(self) -> [u8; 32] {
+        self.sha.finalize().into()
+    }
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.sha.update(bytes.get(..written).unwrap_or_default());
+        self.len += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.sink.flush()
+    }
 }
 
 /// Knows the length and the CRC32 of what went through it.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, ErrorKind, Result, Timestamp};
 
-use super::compress::Counted;
+use super::compress::Hashed;
 use super::{BsdiffCodec, Compression, RowsCodec};
 use crate::storage::{FileWriter, Storage, Written};
 use crate::wire::Reader;
@@ -80,6 +80,18 @@ pub fn keyframe_timestamp(name: &str) -> Option<Timestamp> {
     name.strip_suffix(".keyframe")?.parse().ok().map(Timestamp::from_micros)
 }
 
+/// A delta file that was written.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WrittenDelta {
+    /// Its length.
+    pub len: u64,
+    /// The SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// The SHA-256 of the changeset as the codec wrote it, before it was compressed.
+    pub content: [u8; 32],
+}
+
 impl DeltaFile {
     /// A version.
     pub fn new(timestamp: Timestamp, base: Timestamp, changeset: Changeset) -> Self {
@@ -91,7 +103,7 @@ impl DeltaFile {
     ///
     /// # Errors
     /// Those of the storage.
-    pub fn write(&self, storage: &dyn Storage, path: &str, large: usize) -> Result<Written> {
+    pub fn write(&self, storage: &dyn Storage, path: &str, large: usize) -> Result<WrittenDelta> {
         let touched = self.changeset.touched_bytes();
         let (codec, compression): (&dyn DeltaCodec, _) = if touched > large {
             (&RowsCodec, Compression::Zstd)
@@ -108,17 +120,18 @@ impl DeltaFile {
         file.put(&[u8::try_from(id.len()).unwrap_or(u8::MAX)])?;
         file.put(id)?;
         let changesets = std::slice::from_ref(&self.changeset);
-        let mut len = 0;
+        let (mut unpacked, mut content) = (0, [0; 32]);
         compression.pack(touched + 256, &mut file, &mut |sink| {
-            let mut counted = Counted::new(sink);
-            codec.encode(changesets, &mut counted)?;
-            len = counted.len;
+            let mut hashed = Hashed::new(sink);
+            codec.encode(changesets, &mut hashed)?;
+            (unpacked, content) = (hashed.len, hashed.sha256());
             Ok(())
         })?;
-        file.put(&len.to_le_bytes())?;
+        file.put(&unpacked.to_le_bytes())?;
         let crc = file.crc()?;
         file.put(&crc.to_le_bytes())?;
-        file.finish(storage)
+        let Written { len, sha256, .. } = file.finish(storage)?;
+        Ok(WrittenDelta { len, sha256, content })
     }
 
     /// Reads what [`write`](Self::write) wrote.

@@ -12,7 +12,9 @@ mod export;
 pub use compress::Compression;
 pub use directory::Packed;
 pub use export::export_patch;
-pub use file::{Codecs, DeltaFile, delta_name, delta_timestamp, keyframe_name, keyframe_timestamp};
+pub use file::{
+    Codecs, DeltaFile, WrittenDelta, delta_name, delta_timestamp, keyframe_name, keyframe_timestamp,
+};
 pub use pack::{Pack, pack_name, pack_range};
 pub use pack_writer::PackWriter;
 pub use patch::BsdiffCodec;

@@ -18,9 +18,9 @@
 //! ```
 //!
 //! The payload: user, name, number of details, each key and value; number of tables, each: name, action,
-//! version before (as what it lies behind the timestamp), 0 and the changeset in the codec `rows`, or 1
-//! and length and SHA-256 of the delta file that holds it. Numbers are varints, texts have their length
-//! before them.
+//! version before (as what it lies behind the timestamp), size and rows of the table, 0 and the changeset in
+//! the codec `rows`, or 1, length and SHA-256 of the delta file that holds it, SHA-256 of the changeset, and 0
+//! or 1 and the text of schema.toml. Numbers are varints, texts have their length before them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,15 +141,20 @@ fn put_payload(out: &mut Vec<u8>, frame: &Frame) {
         put_bytes(out, change.table.as_str().as_bytes());
         put_varint(out, u64::from(change.action.code()));
         put_signed(out, info.timestamp.as_micros() - change.base.as_micros());
+        put_varint(out, change.size);
+        put_varint(out, change.rows);
         match &change.body {
             ChangeBody::Inline(bytes) => {
                 out.push(0);
                 put_bytes(out, bytes);
             }
-            ChangeBody::File { len, sha256 } => {
+            ChangeBody::File { len, sha256, content, schema } => {
                 out.push(1);
                 put_varint(out, *len);
                 out.extend_from_slice(sha256);
+                out.extend_from_slice(content);
+                out.push(u8::from(schema.is_some()));
+                schema.iter().for_each(|text| put_bytes(out, text));
             }
         }
     }
@@ -191,11 +196,22 @@ fn read_change(reader: &mut Reader, timestamp: Timestamp) -> Result<TableChange>
     let action = code.map_err(|_| Error::corrupt("an action has no such code"))?;
     let base = timestamp.as_micros().checked_sub(reader.signed()?);
     let base = base.ok_or_else(|| Error::corrupt("a version is out of range"))?;
+    let (size, rows) = (reader.varint()?, reader.varint()?);
+    let unknown = || Error::corrupt("an unknown flag");
     let body = match reader.byte()? {
         0 => ChangeBody::Inline(reader.bytes()?),
-        1 => ChangeBody::File { len: reader.varint()?, sha256: reader.array()? },
-        _ => return Err(Error::corrupt("an unknown flag")),
+        1 => ChangeBody::File {
+            len: reader.varint()?,
+            sha256: reader.array()?,
+            content: reader.array()?,
+            schema: match reader.byte()? {
+                0 => None,
+                1 => Some(reader.bytes()?),
+                _ => return Err(unknown()),
+            },
+        },
+        _ => return Err(unknown()),
     };
     let (action, base) = (Action::from_code(action), Timestamp::from_micros(base));
-    Ok(TableChange { table, action, base, body })
+    Ok(TableChange { table, action, base, size, rows, body })
 }

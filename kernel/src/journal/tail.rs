@@ -431,12 +431,13 @@ mod tests {
             tables: vec![(table.clone(), Action::UPDATE)],
         };
         let body = if n % 3 == 0 {
-            ChangeBody::File { len: 5, sha256: [9; 32] }
+            ChangeBody::File { len: 5, sha256: [9; 32], content: [8; 32], schema: Some("x".into()) }
         } else {
             ChangeBody::Inline(Bytes::from(vec![n as u8; 20 + n as usize]))
         };
         let base = Timestamp::from_micros(n - 1);
-        let changes = vec![TableChange { table, action: Action::UPDATE, base, body }];
+        let changes =
+            vec![TableChange { table, action: Action::UPDATE, base, size: 7, rows: 1, body }];
         Frame { info: Arc::new(info), changes }
     }
 

@@ -12,11 +12,11 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Changeset, DeltaCodec, Error, NodeId, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Error, NodeId, Result, TableName, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::LogFile;
-use crate::delta::{Packed, RowsCodec};
+use crate::delta::Packed;
 use crate::frame::Action;
 use crate::storage::Storage;
 
@@ -53,15 +53,10 @@ impl Version {
     }
 }
 
-/// A link of the chain: SHA-256(hash of the version before ‖ header ‖ SHA-256(salted changeset)). The
-/// header is timestamp, base, size, rows (8 bytes each, little-endian), action (2), node (8).
-pub fn chain_hash(
-    previous: &[u8; 32],
-    version: &Version,
-    changeset: &Changeset,
-) -> Result<[u8; 32]> {
-    let mut encoded = Vec::new();
-    RowsCodec.encode(std::slice::from_ref(changeset), &mut encoded)?;
+/// A link of the chain: SHA-256(hash of the version before ‖ header ‖ `content`). The header is timestamp,
+/// base, size, rows (8 bytes each, little-endian), action (2), node (8); `content` is the SHA-256 of the
+/// salted changeset in the codec `rows`.
+pub fn chain_hash(previous: &[u8; 32], version: &Version, content: &[u8; 32]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(previous);
     for number in [version.timestamp.as_micros(), version.base.as_micros()] {
@@ -72,8 +67,8 @@ pub fn chain_hash(
     }
     hash.update(version.action.code().to_le_bytes());
     hash.update(version.node.as_bits().to_le_bytes());
-    hash.update(Sha256::digest(&encoded));
-    Ok(hash.finalize().into())
+    hash.update(content);
+    hash.finalize().into()
 }
 
 /// The log of one table.

@@ -145,6 +145,14 @@ impl Base {
         &self.shape
     }
 
+    /// The whole file, if it is in memory.
+    pub fn text(&self) -> Option<&Bytes> {
+        match &self.source {
+            Source::Memory(text) => Some(text),
+            Source::File(_) => None,
+        }
+    }
+
     /// How many lines there are, blank ones included.
     pub fn lines(&self) -> u32 {
         let lines = (self.offsets.len() / 4).saturating_sub(1);
