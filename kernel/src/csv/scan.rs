@@ -2,8 +2,9 @@
 //!
 //! A record runs to the first line feed outside quotes. A quote opens a quoted cell only at the start of
 //! a cell; inside, `""` is one quote, and after the closing one only a delimiter or a line end may
-//! follow. The scan jumps from one special byte to the next (delimiter, quote, line feed) by
-//! `memchr`, so that its cost follows the number of cells, not of bytes.
+//! follow. The scan jumps from one special byte to the next (delimiter, quote, line feed). Cells are
+//! short most often, so it looks at eight bytes at once for a while (as in Mycroft's test for a zero byte,
+//! 1987), and only then calls `memchr`, which is faster once it is under way.
 
 use memchr::{memchr, memchr3};
 use reedbase_plugin_api::row::QUOTE;
@@ -35,19 +36,17 @@ pub fn next_record(
     delimiter: u8,
     mut cell: impl FnMut(usize, usize, usize),
 ) -> Result<Record, Fault> {
+    let mut specials = Specials::new(text, start, delimiter);
     let mut cells = 0;
     let mut from = start;
-    let mut at = start;
     loop {
-        let Some(found) = text.get(at..).and_then(|rest| memchr3(delimiter, QUOTE, b'\n', rest))
-        else {
+        let Some(at) = specials.next() else {
             cell(cells, from, before_line_end(text, from, text.len()));
             return Ok(Record { end: text.len(), cells: cells + 1 });
         };
-        at += found;
         match text.get(at) {
-            Some(&QUOTE) if at == from => at = closing_quote(text, from, delimiter)?,
-            Some(&QUOTE) => at += 1,
+            Some(&QUOTE) if at == from => specials.go_on(closing_quote(text, from, delimiter)?),
+            Some(&QUOTE) => {}
             Some(b'\n') => {
                 cell(cells, from, before_line_end(text, from, at));
                 return Ok(Record { end: at + 1, cells: cells + 1 });
@@ -55,11 +54,84 @@ pub fn next_record(
             _ => {
                 cell(cells, from, at);
                 cells += 1;
-                at += 1;
-                from = at;
+                from = at + 1;
             }
         }
     }
+}
+
+/// The places of delimiters, quotes and line feeds, one after the other.
+struct Specials<'a> {
+    text: &'a [u8],
+    delimiter: u8,
+    /// Where the eight bytes start that were looked at.
+    block: usize,
+    /// The top bit of each of them that is special and was not handed out.
+    found: u64,
+}
+
+/// How many bytes are looked at by eights before `memchr` is called.
+const NEAR: usize = 32;
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const TOP: u64 = 0x8080_8080_8080_8080;
+
+impl<'a> Specials<'a> {
+    fn new(text: &'a [u8], start: usize, delimiter: u8) -> Self {
+        let mut specials = Self { text, delimiter, block: start, found: 0 };
+        specials.go_on(start);
+        specials
+    }
+
+    /// Goes on behind what was passed over.
+    fn go_on(&mut self, at: usize) {
+        self.block = at;
+        self.found = self.look(at);
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let mut near = NEAR;
+        while self.found == 0 {
+            let next = self.block + 8;
+            if near == 0 {
+                let rest = self.text.get(next..)?;
+                self.go_on(next + memchr3(self.delimiter, QUOTE, b'\n', rest)?);
+                break;
+            }
+            if next >= self.text.len() {
+                return None;
+            }
+            self.go_on(next);
+            near -= 8;
+        }
+        let place = self.found.trailing_zeros() as usize / 8;
+        self.found &= self.found - 1;
+        Some(self.block + place)
+    }
+
+    /// The top bits of the special ones among the eight bytes at this place.
+    #[inline(always)]
+    fn look(&self, at: usize) -> u64 {
+        let rest = self.text.get(at..).unwrap_or_default();
+        let Some(bytes) = rest.first_chunk() else { return self.look_at_end(rest) };
+        let bytes = u64::from_le_bytes(*bytes);
+        equal(bytes, self.delimiter) | equal(bytes, QUOTE) | equal(bytes, b'\n')
+    }
+
+    #[cold]
+    fn look_at_end(&self, rest: &[u8]) -> u64 {
+        let special = |byte: &u8| [self.delimiter, QUOTE, b'\n'].contains(byte);
+        let bit = |place: usize| 0x80 << (8 * place);
+        rest.iter().enumerate().filter(|(_, byte)| special(byte)).map(|(at, _)| bit(at)).sum()
+    }
+}
+
+/// The top bit of each of eight bytes that equals this one.
+fn equal(bytes: u64, byte: u8) -> u64 {
+    let differing = bytes ^ (LOW * u64::from(byte));
+    // Adding 0x7f carries into the top bit of every byte but zero, and never beyond it.
+    !(((differing & !TOP) + !TOP) | differing) & TOP
 }
 
 /// Behind the closing quote of the cell that starts at `from` with a quote.
@@ -124,7 +196,7 @@ mod tests {
     proptest! {
         /// Cutting records here and cutting cells in the plugin API agree on every text.
         #[test]
-        fn agrees_with_cells(text in "[a\",\r\n]{0,40}") {
+        fn agrees_with_cells(text in "([a\",\r\n]{0,40}|([a-z\u{ac}\u{222c}\u{a2c}]{0,50}[\",\n]){0,8})") {
             let bytes = text.as_bytes();
             let mut start = 0;
             while start < bytes.len() {

@@ -23,7 +23,7 @@ use reedbase_plugin_api::{Bytes, Result, TableName};
 use super::inner::{Checkpoints, Inner};
 use super::new_versions::write_versions;
 use crate::cache;
-use crate::history::{Folded, fold, pack_everything};
+use crate::history::{Folded, History, fold, pack_everything};
 use crate::log::{FrameIndex, UserDictionary};
 use crate::mark::{Mark, table_path};
 use crate::state::{State, TableState};
@@ -184,8 +184,9 @@ impl TableWriter<'_> {
         self.finish_last_swap()?;
         self.remove_unfinished()?;
         write_versions(self.inner, self.state, self.users)?;
-        fold(&self.inner.store.history(self.state.name()), self.inner.store.limits())?;
-        self.write_keyframe_if_due(&table)?;
+        let history = self.inner.store.history(self.state.name());
+        let versions = fold(&history, self.inner.store.limits())?;
+        self.write_keyframe_if_due(&table, &history, versions.weight_since_copy()?)?;
         let Some(mark) = self.write_file(&table)? else { return Ok(None) };
         let base = table.flatten()?;
         if mark.size >= self.inner.store.limits().cached_min {
@@ -209,11 +210,10 @@ impl TableWriter<'_> {
     }
 
     /// Writes a keyframe if the deltas since the last whole copy have come to weigh as much.
-    fn write_keyframe_if_due(&self, table: &Table) -> Result<()> {
-        let history = self.inner.store.history(self.state.name());
+    fn write_keyframe_if_due(&self, table: &Table, history: &History, weight: u64) -> Result<()> {
         let limits = self.inner.store.limits();
         let enough = (table.file_len() / limits.keyframe_part.max(1)).max(limits.keyframe_min);
-        if history.versions()?.weight_since_copy()? > enough {
+        if weight > enough {
             history.write_keyframe(table)?;
             self.sync_folder()?;
         }
@@ -299,6 +299,7 @@ impl TableWriter<'_> {
                 return Ok(false);
             }
             self.storage().rename(&aside, &current)?;
+            self.storage().sync_folder("tables")?;
         } else {
             self.storage().exchange(&aside, &current)?;
             let displaced = self.storage().open(&aside, Access::Read)?;
@@ -315,7 +316,6 @@ impl TableWriter<'_> {
         }
         self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
         self.sync_folder()?;
-        self.storage().sync_folder("tables")?;
         Ok(true)
     }
 }

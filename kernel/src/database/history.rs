@@ -259,7 +259,8 @@ impl<'a> Past<'a> {
         let logged = self.versions.changes_of_key(key, until.min(self.versions.newest()))?;
         let logged = logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset));
         let mut changes: Vec<_> = logged.collect();
-        let mut bulk: Vec<Timestamp> = self.versions.bulk(until).collect();
+        let bulk = self.versions.bulk()?.iter().copied();
+        let mut bulk: Vec<Timestamp> = bulk.take_while(|timestamp| *timestamp <= until).collect();
         for pending in self.state.pending() {
             let timestamp = pending.info.timestamp;
             if timestamp > until {

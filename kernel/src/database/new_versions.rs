@@ -113,9 +113,8 @@ impl VersionWriter<'_> {
         if let Some(schema) = &self.schema {
             self.storage().replace(&self.path("schema.toml"), schema)?;
         }
-        self.sync_folder()?;
-        log.append(self.lines_to_keep())?;
-        self.sync_folder()
+        self.storage().sync_folder(self.path("").trim_end_matches('/'))?;
+        log.append(self.lines_to_keep())
     }
 
     /// Of the lines to be logged, those that would not be dropped at once since a pack repeats them.
@@ -136,9 +135,5 @@ impl VersionWriter<'_> {
 
     fn path(&self, name: &str) -> String {
         table_path(self.table.name(), name)
-    }
-
-    fn sync_folder(&self) -> Result<()> {
-        self.storage().sync_folder(self.path("").trim_end_matches('/'))
     }
 }

@@ -132,36 +132,6 @@ fn xz_stream(expected: usize) -> Result<Stream> {
     Stream::new_stream_encoder(&filters, Check::Crc32).map_err(fail)
 }
 
-/// Knows the length and the SHA-256 of what went through it.
-pub(super) struct Hashed<'a> {
-    sink: &'a mut dyn Write,
-    pub(super) len: u64,
-    sha: Sha256,
-}
-
-impl<'a> Hashed<'a> {
-    pub(super) fn new(sink: &'a mut dyn Write) -> Self {
-        Self { sink, len: 0, sha: Sha256::new() }
-    }
-
-    pub(super) fn sha256(self) -> [u8; 32] {
-        self.sha.finalize().into()
-    }
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.sha.update(bytes.get(..written).unwrap_or_default());
-        self.len += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.sink.flush()
-    }
-}
-
 /// Knows the length and the CRC32 of what went through it.
 pub(super) struct Counted<'a> {
     sink: &'a mut dyn Write,
@@ -174,8 +144,8 @@ impl<'a> Counted<'a> {
         Self { sink, len: 0, crc: crc32fast::Hasher::new() }
     }
 
-    pub(super) fn crc(self) -> u32 {
-        self.crc.finalize()
+    pub(super) fn crc(&self) -> u32 {
+        self.crc.clone().finalize()
     }
 }
 
@@ -189,6 +159,34 @@ impl Write for Counted<'_> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.sink.flush()
+    }
+}
+
+/// Knows the SHA-256 of it, too.
+pub(super) struct Hashed<'a> {
+    pub(super) counted: Counted<'a>,
+    sha: Sha256,
+}
+
+impl<'a> Hashed<'a> {
+    pub(super) fn new(sink: &'a mut dyn Write) -> Self {
+        Self { counted: Counted::new(sink), sha: Sha256::new() }
+    }
+
+    pub(super) fn sha256(self) -> [u8; 32] {
+        self.sha.finalize().into()
+    }
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.counted.write(bytes)?;
+        self.sha.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.counted.flush()
     }
 }
 

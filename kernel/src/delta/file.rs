@@ -13,13 +13,14 @@
 //! -4  CRC32 of all before
 //! ```
 
+use std::io::Write;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, ErrorKind, Result, Timestamp};
 
 use super::compress::Hashed;
 use super::{BsdiffCodec, Compression, RowsCodec};
-use crate::storage::{FileWriter, Storage, Written};
+use crate::storage::{FileWriter, Storage, write_error};
 use crate::wire::Reader;
 
 const MAGIC: &[u8; 8] = b"RDBDELTA";
@@ -110,27 +111,30 @@ impl DeltaFile {
         } else {
             (&BsdiffCodec, Compression::Xz)
         };
-        let mut file = FileWriter::create(storage, path)?;
-        file.put(MAGIC)?;
-        file.put(&FORMAT.to_le_bytes())?;
-        file.put(&[0, compression.code()])?;
-        file.put(&self.timestamp.as_micros().to_le_bytes())?;
-        file.put(&self.base.as_micros().to_le_bytes())?;
+        let mut head = MAGIC.to_vec();
+        head.extend_from_slice(&FORMAT.to_le_bytes());
+        head.extend_from_slice(&[0, compression.code()]);
+        head.extend_from_slice(&self.timestamp.as_micros().to_le_bytes());
+        head.extend_from_slice(&self.base.as_micros().to_le_bytes());
         let id = codec.id().as_bytes();
-        file.put(&[u8::try_from(id.len()).unwrap_or(u8::MAX)])?;
-        file.put(id)?;
+        head.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+        head.extend_from_slice(id);
+        let mut writer = FileWriter::create(storage, path)?;
+        let mut file = Hashed::new(&mut writer);
+        file.write_all(&head).map_err(write_error)?;
         let changesets = std::slice::from_ref(&self.changeset);
         let (mut unpacked, mut content) = (0, [0; 32]);
         compression.pack(touched + 256, &mut file, &mut |sink| {
             let mut hashed = Hashed::new(sink);
             codec.encode(changesets, &mut hashed)?;
-            (unpacked, content) = (hashed.len, hashed.sha256());
+            (unpacked, content) = (hashed.counted.len, hashed.sha256());
             Ok(())
         })?;
-        file.put(&unpacked.to_le_bytes())?;
-        let crc = file.crc()?;
-        file.put(&crc.to_le_bytes())?;
-        let Written { len, sha256, .. } = file.finish(storage)?;
+        file.write_all(&unpacked.to_le_bytes()).map_err(write_error)?;
+        let crc = file.counted.crc();
+        file.write_all(&crc.to_le_bytes()).map_err(write_error)?;
+        let (len, sha256) = (file.counted.len, file.sha256());
+        writer.finish(storage)?;
         Ok(WrittenDelta { len, sha256, content })
     }
 

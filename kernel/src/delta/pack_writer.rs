@@ -114,7 +114,7 @@ impl PackWriter {
         end.extend_from_slice(&crc.finalize().to_le_bytes());
         end.extend_from_slice(END);
         self.file.put(&end)?;
-        self.file.finish(storage).map(drop)
+        self.file.finish(storage)
     }
 }
 

@@ -11,7 +11,6 @@ use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 use super::versions::{History, VersionInfo, Versions};
 use crate::delta::{Compression, Pack, PackWriter, Packed, pack_name};
 use crate::limits::Limits;
-use crate::storage::Access;
 
 /// What folding did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,12 +22,12 @@ pub struct Folded {
     pub packs: u64,
 }
 
-/// Folds what there is too much of. Large deltas stay as they are: packing them again would cost more
-/// than the commit did.
+/// Folds what there is too much of, and lists what there is then. Large deltas stay as they are: packing
+/// them again would cost more than the commit did.
 ///
 /// # Errors
 /// Those of the storage, or damage.
-pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
+pub fn fold(history: &History, limits: &Limits) -> Result<Versions> {
     let mut folded = Folded::default();
     let mut versions = history.versions()?;
     if versions.loose.len() > limits.loose_max {
@@ -44,8 +43,8 @@ pub fn fold(history: &History, limits: &Limits) -> Result<Folded> {
         versions.pack(&run, Compression::Zstd, &mut folded)?;
         versions = history.versions()?;
     }
-    fold_log(versions, limits.log_lines)?;
-    Ok(folded)
+    fold_log(&mut versions, limits.log_lines)?;
+    Ok(versions)
 }
 
 /// Puts every version into one pack, large deltas included. Costs about a second for every 3 MB.
@@ -62,12 +61,12 @@ pub fn pack_everything(history: &History) -> Result<Folded> {
         versions.pack(&all, Compression::Xz, &mut folded)?;
         versions = history.versions()?;
     }
-    fold_log(versions, 1)?;
+    fold_log(&mut versions, 1)?;
     Ok(folded)
 }
 
 /// Drops lines of the log that a pack repeats, but for the newest `kept`.
-fn fold_log(versions: Versions, kept: usize) -> Result<()> {
+fn fold_log(versions: &mut Versions, kept: usize) -> Result<()> {
     let packed: HashSet<Timestamp> = versions
         .packs
         .iter()
@@ -86,9 +85,7 @@ fn fold_log(versions: Versions, kept: usize) -> Result<()> {
     if drop.is_empty() || drop.len() < kept / 4 {
         return Ok(());
     }
-    let Versions { history, mut log, .. } = versions;
-    log.retain(|version| !drop.contains(&version.timestamp))?;
-    history.storage.sync_folder(history.path("").trim_end_matches('/'))
+    versions.log.retain(|version| !drop.contains(&version.timestamp))
 }
 
 impl Versions {
@@ -108,12 +105,11 @@ impl Versions {
 
     fn is_small(&self, version: Timestamp, limits: &Limits) -> Result<bool> {
         let Some(name) = self.loose.get(&version) else { return Ok(false) };
-        if self.bulk.binary_search(&version).is_ok() {
+        if self.bulk()?.binary_search(&version).is_ok() {
             return Ok(false);
         }
-        let file = self.history.storage.open(&self.history.path(name), Access::Read)?;
-        let Some(file) = file else { return Ok(false) };
-        Ok(file.stat()?.len <= limits.large_changeset as u64)
+        let len = self.history.storage.len(&self.history.path(name))?;
+        Ok(len.is_some_and(|len| len <= limits.large_changeset as u64))
     }
 
     /// The versions of the newest packs that should be one.

@@ -11,7 +11,6 @@ use reedbase_plugin_api::{Changeset, Error, Lines, Result, Timestamp};
 
 use super::versions::{History, Versions};
 use crate::delta::{DeltaFile, Pack, keyframe_name};
-use crate::storage::Access;
 use crate::table::{Base, Table, inverse};
 
 /// The table before its first version: no rows, and whatever header comes first.
@@ -98,8 +97,7 @@ impl Versions {
         let packs = self.packs.iter().filter(|(_, pack)| starts_after(pack)).map(|(name, _)| name);
         let mut weight = 0;
         for name in loose.chain(packs) {
-            let file = self.history.storage.open(&self.history.path(name), Access::Read)?;
-            weight += file.map(|file| file.stat()).transpose()?.map_or(0, |stat| stat.len);
+            weight += self.history.storage.len(&self.history.path(name))?.unwrap_or_default();
         }
         Ok(weight)
     }

@@ -1,7 +1,7 @@
 //! Which versions there are, and what each changed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
@@ -61,8 +61,7 @@ pub struct Versions {
     pub(super) loose: BTreeMap<Timestamp, String>,
     /// Versions of which there is a whole copy.
     pub(super) keyframes: Vec<Timestamp>,
-    /// Versions that touched too many keys to be found by one, oldest first.
-    pub(super) bulk: Vec<Timestamp>,
+    bulk: OnceLock<Vec<Timestamp>>,
     list: Vec<VersionInfo>,
     /// Those of the list that lie in no pack.
     unpacked: Vec<VersionInfo>,
@@ -115,12 +114,7 @@ impl History {
         let packs = without_contained(packs);
         let list = merge(&packs, log.versions());
         let unpacked = list.iter().filter(|version| !version.packed).cloned().collect();
-        let mut bulk: Vec<_> = packs.iter().flat_map(|(_, pack)| pack.bulk()).collect();
-        for (timestamp, name) in &loose {
-            bulk.extend(self.is_large(name)?.then_some(*timestamp));
-        }
-        bulk.sort_unstable();
-        bulk.dedup();
+        let bulk = OnceLock::new();
         Ok(Versions { history: self.clone(), log, packs, loose, keyframes, bulk, list, unpacked })
     }
 
@@ -239,15 +233,28 @@ impl Versions {
             let versions = pack.touching(key).filter_map(|number| pack.versions().get(number));
             wanted.extend(versions.map(|version| VersionInfo::new(version, true)));
         }
-        let is_bulk = |version: &VersionInfo| self.bulk.binary_search(&version.timestamp).is_ok();
+        let bulk = self.bulk()?;
+        let is_bulk = |version: &VersionInfo| bulk.binary_search(&version.timestamp).is_ok();
         wanted.retain(|version| version.timestamp <= until && !is_bulk(version));
         wanted.sort_unstable_by_key(|version| version.timestamp);
         self.read(&wanted)
     }
 
-    /// The versions not after `until` that touched too many keys to be found by one, oldest first.
-    pub fn bulk(&self, until: Timestamp) -> impl Iterator<Item = Timestamp> + '_ {
-        self.bulk.iter().copied().take_while(move |timestamp| *timestamp <= until)
+    /// The versions that touched too many keys to be found by one, oldest first.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn bulk(&self) -> Result<&[Timestamp]> {
+        if let Some(bulk) = self.bulk.get() {
+            return Ok(bulk);
+        }
+        let mut bulk: Vec<_> = self.packs.iter().flat_map(|(_, pack)| pack.bulk()).collect();
+        for (timestamp, name) in &self.loose {
+            bulk.extend(self.history.is_large(name)?.then_some(*timestamp));
+        }
+        bulk.sort_unstable();
+        bulk.dedup();
+        Ok(self.bulk.get_or_init(|| bulk))
     }
 
     /// Reads the changesets of some versions, given oldest first.

@@ -86,7 +86,7 @@ pub(super) fn write_frames(
     end.extend_from_slice(&crc.finalize().to_le_bytes());
     end.extend_from_slice(END);
     file.put(&end)?;
-    file.finish(storage).map(drop)
+    file.finish(storage)
 }
 
 fn encode(frames: &[Arc<FrameInfo>], users: &mut UserDictionary) -> Vec<u8> {

@@ -21,7 +21,7 @@ use super::frame_pack::{read_frames, write_frames};
 use super::{LogFile, UserDictionary};
 use crate::delta::{Compression, pack_name, pack_range};
 use crate::frame::{Action, FrameInfo};
-use crate::storage::{Access, Storage};
+use crate::storage::Storage;
 
 const HEADER: &str =
     "timestamp|frame_id|name|status|tables_affected|committed_at|user|details|crc32";
@@ -115,7 +115,6 @@ impl FrameIndex {
         let lines: Vec<_> = newer.iter().map(|frame| to_cells(frame, users)).collect();
         self.end = self.file.append(self.end, &lines)?;
         self.lines.extend(newer);
-        self.storage.sync_folder(FOLDER)?;
         // Some slack, so that the file is not written anew for every line.
         if self.lines.len() > kept + kept / 4 {
             self.pack_lines(users, kept)?;
@@ -152,7 +151,7 @@ impl FrameIndex {
         let cells: Vec<_> = lines.iter().map(|frame| to_cells(frame, users)).collect();
         self.end = self.file.replace(&cells)?;
         self.lines = lines;
-        self.storage.sync_folder(FOLDER)
+        Ok(())
     }
 
     /// Writes a pack, and removes those that it repeats.
@@ -218,10 +217,8 @@ fn list_packs(storage: &dyn Storage) -> Result<Vec<FramePack>> {
     let mut packs = Vec::new();
     for name in storage.list(FOLDER)? {
         let Some((first, last)) = pack_range(&name) else { continue };
-        let file = storage.open(&path_of(first, last), Access::Read)?;
-        if let Some(file) = file {
-            packs.push(FramePack { first, last, len: file.stat()?.len });
-        }
+        let len = storage.len(&path_of(first, last))?;
+        packs.extend(len.map(|len| FramePack { first, last, len }));
     }
     packs.sort_by_key(|pack| (pack.first, std::cmp::Reverse(pack.last)));
     let mut end = Timestamp::ZERO;

@@ -79,7 +79,7 @@ impl LogFile {
         Some(cells.iter().map(|cell| cell.text().unwrap_or_default().into_owned()).collect())
     }
 
-    /// Appends lines, given by their cells without the checksum, and syncs. `end` is where the last good
+    /// Appends lines, given by their cells without the checksum; they are durable when this returns. `end` is where the last good
     /// line ended.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl LogFile {
         Ok(end)
     }
 
-    /// Replaces the whole file.
+    /// Replaces the whole file; the new one is durable when this returns.
     ///
     /// # Errors
     /// Those of the storage.
@@ -110,6 +110,8 @@ impl LogFile {
             text.extend_from_slice(&self.line(cells));
         }
         self.storage.replace(&self.path, &text)?;
+        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.storage.sync_folder(folder)?;
         Ok(text.len() as u64)
     }
 

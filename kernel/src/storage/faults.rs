@@ -169,6 +169,10 @@ impl Storage for FaultyStorage {
         Ok(Some(Arc::new(FaultyFile { file, inode, storage: self.clone() })))
     }
 
+    fn len(&self, path: &str) -> Result<Option<u64>> {
+        self.open(path, Access::Read)?.map(|file| Ok(file.stat()?.len)).transpose()
+    }
+
     fn create_folder(&self, path: &str) -> Result<()> {
         self.view.create_folder(path)
     }

@@ -50,6 +50,15 @@ impl Storage for FileSystem {
         }
     }
 
+    fn len(&self, path: &str) -> Result<Option<u64>> {
+        let path = self.path(path);
+        match fs::metadata(&path) {
+            Ok(meta) => Ok(Some(meta.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("look at the file", &path, error)),
+        }
+    }
+
     fn create_folder(&self, path: &str) -> Result<()> {
         let path = self.path(path);
         fs::create_dir_all(&path).map_err(|source| Error::io("create the folder", &path, source))

@@ -109,6 +109,10 @@ impl Storage for MemoryStorage {
         Ok(self.names().files.get(path).map(|file| Arc::clone(file) as Arc<dyn File>))
     }
 
+    fn len(&self, path: &str) -> Result<Option<u64>> {
+        self.open(path, Access::Read)?.map(|file| Ok(file.stat()?.len)).transpose()
+    }
+
     fn create_folder(&self, path: &str) -> Result<()> {
         self.names().folders.insert(path.to_owned());
         Ok(())

@@ -20,7 +20,7 @@ mod writer;
 pub use faults::{Fault, FaultyStorage};
 pub use file_system::FileSystem;
 pub use memory::MemoryStorage;
-pub use writer::{FileWriter, Written, write_error};
+pub use writer::{FileWriter, write_error};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,9 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Opens a file for reading, and for writing if asked; `None` if there is none.
     fn open(&self, path: &str, access: Access) -> Result<Option<Arc<dyn File>>>;
+
+    /// How long a file is; `None` if there is none.
+    fn len(&self, path: &str) -> Result<Option<u64>>;
 
     /// Makes a folder and those above it.
     fn create_folder(&self, path: &str) -> Result<()>;

@@ -7,11 +7,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Error, Result};
-use sha2::{Digest, Sha256};
 
 use super::{File, Storage};
 
-/// Writes a new file through a buffer, and knows its length, CRC32 and SHA-256 at the end.
+/// Writes a new file through a buffer, and knows its length and CRC32 on the way.
 #[derive(Debug)]
 pub struct FileWriter {
     file: Arc<dyn File>,
@@ -19,19 +18,6 @@ pub struct FileWriter {
     buffer: Vec<u8>,
     written: u64,
     crc: crc32fast::Hasher,
-    sha: Sha256,
-}
-
-/// What was written.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Written {
-    /// The file, still open.
-    pub file: Arc<dyn File>,
-    /// Its length.
-    pub len: u64,
-    /// The SHA-256 of its content.
-    pub sha256: [u8; 32],
 }
 
 /// The name of a file that is not whole yet.
@@ -48,9 +34,8 @@ impl FileWriter {
     /// # Errors
     /// Those of the storage.
     pub fn create(storage: &dyn Storage, path: &str) -> Result<Self> {
-        let (crc, sha) = (crc32fast::Hasher::new(), Sha256::new());
         let (file, path) = (storage.create(&aside(path))?, path.to_owned());
-        Ok(Self { file, path, buffer: Vec::new(), written: 0, crc, sha })
+        Ok(Self { file, path, buffer: Vec::new(), written: 0, crc: crc32fast::Hasher::new() })
     }
 
     /// How many bytes were written.
@@ -87,11 +72,10 @@ impl FileWriter {
     ///
     /// # Errors
     /// Those of the storage.
-    pub fn finish(mut self, storage: &dyn Storage) -> Result<Written> {
+    pub fn finish(mut self, storage: &dyn Storage) -> Result<()> {
         self.flush_buffer()?;
         self.file.sync()?;
-        storage.rename(&aside(&self.path), &self.path)?;
-        Ok(Written { file: self.file, len: self.written, sha256: self.sha.finalize().into() })
+        storage.rename(&aside(&self.path), &self.path)
     }
 
     /// The same without a sync, for files that may be lost.
@@ -113,7 +97,6 @@ impl FileWriter {
 
     fn put_through(&mut self, bytes: &[u8]) -> Result<()> {
         self.crc.update(bytes);
-        self.sha.update(bytes);
         self.file.write_at(bytes, self.written)?;
         self.written += bytes.len() as u64;
         Ok(())

@@ -198,6 +198,15 @@ impl Base {
         self.source.slice(from, to)
     }
 
+    /// The lines as one piece of memory, for those who look at them all.
+    ///
+    /// # Errors
+    /// Those of reading and rebuilding the file.
+    pub fn whole(&self) -> Result<Whole<'_>> {
+        let start = line_start(&self.offsets, 0).unwrap_or_default();
+        Ok(Whole { base: self, start, bytes: self.slice(0, self.lines())? })
+    }
+
     /// The slot of a key, with its line.
     ///
     /// # Errors
@@ -210,6 +219,27 @@ impl Base {
             }
         }
         Ok(None)
+    }
+}
+
+/// All lines of a base in memory.
+pub struct Whole<'a> {
+    base: &'a Base,
+    /// Where in the file the first line starts.
+    start: usize,
+    bytes: Bytes,
+}
+
+impl<'a> Whole<'a> {
+    /// The base.
+    pub fn base(&self) -> &'a Base {
+        self.base
+    }
+
+    /// The line in a slot; `None` beyond the last.
+    pub fn line(&self, slot: u32) -> Option<&[u8]> {
+        let (from, to) = line_at(&self.base.offsets, slot)?;
+        self.bytes.get(from - self.start..to - self.start)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use reedbase_plugin_api::{Bytes, Lines, Move, Result};
 
+use super::base::Whole;
 use super::{Base, key_of};
 
 /// What makes one list of lines of another; the parts of a changeset.
@@ -60,7 +61,8 @@ enum Fate {
 /// # Errors
 /// Those of reading the files.
 pub fn diff(old: &Base, new: &Base) -> Result<Difference> {
-    let partners = partners(old, new)?;
+    let (old_lines, new_lines) = (old.whole()?, new.whole()?);
+    let partners = partners(&old_lines, &new_lines)?;
     let in_order = increasing(&partners);
     let mut old_fates = vec![Fate::Changed; old.lines() as usize];
     let mut new_fates = vec![Fate::Changed; new.lines() as usize];
@@ -68,7 +70,7 @@ pub fn diff(old: &Base, new: &Base) -> Result<Difference> {
     let slots = (0_u32..).zip(partners.iter().zip(&in_order).zip(&mut new_fates));
     for (slot, ((partner, in_order), new_fate)) in slots {
         let Some(old_fate) = old_fates.get_mut(*partner as usize) else { continue };
-        if old.line(*partner)? != new.line(slot)? {
+        if old_lines.line(*partner) != new_lines.line(slot) {
             continue;
         }
         let fate = if *in_order { Fate::Kept } else { Fate::Moved };
@@ -108,14 +110,18 @@ pub fn pieces(old: &Base, new: &Base) -> Result<Vec<Piece>> {
     } else {
         pieces.push(Piece::New(header.clone()));
     }
+    let (old_lines, new_lines) = (old.whole()?, new.whole()?);
     let same_shape = old.shape() == new.shape();
-    let partners = if same_shape { partners(old, new)? } else { vec![NONE; new.lines() as usize] };
+    let partners = if same_shape {
+        partners(&old_lines, &new_lines)?
+    } else {
+        vec![NONE; new.lines() as usize]
+    };
     for (slot, partner) in (0_u32..).zip(partners) {
-        let line = new.line(slot)?;
-        let place = if partner == NONE { None } else { old.place_of(partner) };
-        match place.filter(|_| old.line(partner).is_ok_and(|old| old == line)) {
+        let same = old_lines.line(partner) == new_lines.line(slot);
+        match old.place_of(partner).filter(|_| same) {
             Some((start, len)) => push_old(&mut pieces, start, len),
-            None => pieces.push(Piece::New(line)),
+            None => pieces.push(Piece::New(new.line(slot)?)),
         }
     }
     Ok(pieces)
@@ -131,19 +137,22 @@ fn push_old(pieces: &mut Vec<Piece>, start: u64, len: u64) {
 }
 
 /// The old ordinal of each new line, or `NONE`.
-fn partners(old: &Base, new: &Base) -> Result<Vec<u32>> {
-    let shape = new.shape();
-    let mut partners = Vec::with_capacity(new.lines() as usize);
-    let mut taken = vec![false; old.lines() as usize];
+fn partners(old: &Whole<'_>, new: &Whole<'_>) -> Result<Vec<u32>> {
+    let shape = new.base().shape();
+    let count = new.base().lines();
+    let mut partners = Vec::with_capacity(count as usize);
+    let mut taken = vec![false; old.base().lines() as usize];
     let mut cursor = 0;
-    for slot in 0..new.lines() {
-        let line = new.line(slot)?;
-        let here = (cursor < old.lines() && old.line(cursor)? == line).then_some(cursor);
-        let partner = match (here, key_of(&line, shape)) {
-            (Some(here), _) => Some(here),
-            (None, _) if shape.is_blank(&line) => next_blank(old, cursor, &line)?,
-            (None, Some(key)) => old.find(&key)?.map(|(slot, _)| slot),
-            (None, None) => None,
+    for slot in 0..count {
+        let line = new.line(slot).unwrap_or_default();
+        let here = (old.line(cursor) == Some(line)).then_some(cursor);
+        let partner = match here {
+            Some(here) => Some(here),
+            None if shape.is_blank(line) => next_blank(old, cursor, line),
+            None => match key_of(line, shape) {
+                Some(key) => old.base().find(&key)?.map(|(slot, _)| slot),
+                None => None,
+            },
         };
         let free = partner.filter(|partner| {
             taken.get_mut(*partner as usize).is_some_and(|taken| !std::mem::replace(taken, true))
@@ -155,14 +164,9 @@ fn partners(old: &Base, new: &Base) -> Result<Vec<u32>> {
 }
 
 /// A blank line has no key: it is the next of its kind near the place where the last partner was found.
-fn next_blank(old: &Base, cursor: u32, line: &Bytes) -> Result<Option<u32>> {
-    let near = cursor..old.lines().min(cursor.saturating_add(16));
-    for slot in near {
-        if old.line(slot)? == *line {
-            return Ok(Some(slot));
-        }
-    }
-    Ok(None)
+fn next_blank(old: &Whole<'_>, cursor: u32, line: &[u8]) -> Option<u32> {
+    let mut near = cursor..cursor.saturating_add(16);
+    near.find(|slot| old.line(*slot) == Some(line))
 }
 
 /// Which entries belong to a longest increasing subsequence, `NONE` left out.
