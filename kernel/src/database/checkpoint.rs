@@ -16,9 +16,10 @@
 //! at that moment: it is put back, and the table waits.
 
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 
-use reedbase_plugin_api::{Bytes, Result, TableName};
+use reedbase_plugin_api::{Bytes, Error, Result, TableName};
 
 use super::inner::{Checkpoints, Inner};
 use super::new_versions::write_versions;
@@ -27,7 +28,7 @@ use crate::history::{Folded, History, fold, pack_everything};
 use crate::log::{FrameIndex, UserDictionary};
 use crate::mark::{Mark, table_path};
 use crate::state::{State, TableState};
-use crate::storage::{Access, LockGuard, LockMode, Storage, read_all};
+use crate::storage::{Access, File, LockGuard, LockMode, Storage, read_all};
 use crate::table::Table;
 
 /// What a checkpoint did.
@@ -267,15 +268,19 @@ impl TableWriter<'_> {
         }
         let aside = self.path("current.csv.new");
         let file = self.storage().create(&aside)?;
-        let mut builder = Mark::builder();
-        let mut at = 0;
-        table.for_each_piece(|piece: Bytes| {
-            builder.update(&piece);
-            file.write_at(&piece, at)?;
-            at += piece.len() as u64;
-            Ok(())
+        // The checksums of a large file take as long as writing it does: another thread computes them.
+        let builder = std::thread::scope(|scope| {
+            let (pieces, hashed) = sync_channel::<Bytes>(PIECES_AHEAD);
+            let hashing = std::thread::Builder::new().spawn_scoped(scope, move || {
+                let mut builder = Mark::builder();
+                hashed.iter().for_each(|piece| builder.update(&piece));
+                builder
+            });
+            let hashing = hashing.map_err(|source| Error::io("start a thread", "", source))?;
+            write_pieces(table, &*file, &pieces)?;
+            drop(pieces);
+            hashing.join().map_err(|_| Error::internal("the checksums could not be computed"))
         })?;
-        file.sync()?;
         let mark = builder.finish(table.version(), table.shape(), &*file)?;
         self.storage().write_new(&self.path("mark.next"), mark.to_text().as_bytes())?;
         self.sync_folder()?;
@@ -318,4 +323,20 @@ impl TableWriter<'_> {
         self.sync_folder()?;
         Ok(true)
     }
+}
+
+/// How many pieces of a table may wait for their checksums.
+const PIECES_AHEAD: usize = 64;
+
+/// Writes the table's file and syncs it; each piece is passed on.
+fn write_pieces(table: &Table, file: &dyn File, pieces: &SyncSender<Bytes>) -> Result<()> {
+    let mut at = 0;
+    table.for_each_piece(|piece: Bytes| {
+        file.write_at(&piece, at)?;
+        at += piece.len() as u64;
+        // The receiver is there as long as the sender is.
+        drop(pieces.send(piece));
+        Ok(())
+    })?;
+    file.sync()
 }

@@ -23,6 +23,9 @@ pub enum Compression {
 /// More than this is never unpacked: a table's file has at most 4 GiB, and a changeset both sides of it.
 const UNPACKED_MAX: u64 = 9 << 30;
 
+/// From this many bytes on Zstandard compresses in a thread beside the one that hands them over.
+const BESIDE_MIN: usize = 4 << 20;
+
 impl Compression {
     /// The byte that stands for it in files.
     pub fn code(self) -> u8 {
@@ -67,6 +70,9 @@ impl Compression {
             }
             Self::Zstd => {
                 let mut encoder = zstd::Encoder::new(out, 1).map_err(fail)?;
+                if expected >= BESIDE_MIN {
+                    encoder.multithread(1).map_err(fail)?;
+                }
                 write(&mut encoder)?;
                 encoder.finish().map(drop).map_err(fail)
             }

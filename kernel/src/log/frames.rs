@@ -12,6 +12,7 @@
 //! Old lines are folded into packs (`frame_pack.rs`), which are merged like those of tables. A pack is
 //! durable before the lines that it repeats are dropped, so that a crash in between leaves both.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,16 +57,7 @@ impl FrameIndex {
     pub fn read(storage: &Arc<dyn Storage>, users: &UserDictionary) -> Result<Self> {
         // The lines first: what is folded meanwhile is then seen twice, and not missed.
         let file = LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL);
-        let (cells, end) = file.read()?;
-        let mut lines = Vec::with_capacity(cells.len());
-        for (number, cells) in (2_u64..).zip(&cells) {
-            let frame = parse(cells, users).ok_or_else(|| {
-                Error::corrupt("the line is damaged")
-                    .at_path(storage.full_path(PATH))
-                    .at_line(number)
-            })?;
-            lines.push(Arc::new(frame));
-        }
+        let (lines, end) = file.read(|cells| parse(cells, users).map(Arc::new))?;
         let packs = list_packs(&**storage)?;
         Ok(Self { storage: Arc::clone(storage), file, lines, end, packs })
     }
@@ -249,7 +241,7 @@ fn to_cells(frame: &FrameInfo, users: &mut UserDictionary) -> Vec<String> {
     ]
 }
 
-fn parse(cells: &[String], users: &UserDictionary) -> Option<FrameInfo> {
+fn parse(cells: &[Cow<'_, str>], users: &UserDictionary) -> Option<FrameInfo> {
     let [timestamp, id, name, _status, _count, wall, user, details, _crc32] = cells else {
         return None;
     };
@@ -274,7 +266,7 @@ fn parse(cells: &[String], users: &UserDictionary) -> Option<FrameInfo> {
         parent: Timestamp::ZERO,
         sequence: 0,
         user: users.name(user.parse().ok()?)?.to_owned(),
-        name: (!name.is_empty()).then(|| name.clone()),
+        name: (!name.is_empty()).then(|| name.to_string()),
         details,
         tables: words.map(table).collect::<Option<_>>()?,
     })

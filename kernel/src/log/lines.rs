@@ -6,9 +6,10 @@
 //! the journal keeps what it said until the checkpoint is complete. A bad line before a good one is
 //! damage, and is named.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Error, Result, row};
+use reedbase_plugin_api::{Error, Result, row};
 
 use crate::storage::{Access, Storage};
 
@@ -33,50 +34,67 @@ impl LogFile {
         Self { storage, path, header, checksum_cell }
     }
 
-    /// The cells of every line, in order, and where the next line goes. An absent file has none.
+    /// What `parse` makes of the cells of every line, in order, and where the next line goes. An absent file
+    /// has no lines. Where `parse` gives nothing, the line is damaged.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line, if one before the last is bad.
-    pub fn read(&self) -> Result<(Vec<Vec<String>>, u64)> {
+    pub fn read<T>(
+        &self,
+        parse: impl FnMut(&[Cow<'_, str>]) -> Option<T>,
+    ) -> Result<(Vec<T>, u64)> {
         let Some(text) = self.storage.read(&self.path)? else { return Ok((Vec::new(), 0)) };
-        self.parse(&text)
+        self.parse(&text, parse)
     }
 
-    fn parse(&self, text: &Bytes) -> Result<(Vec<Vec<String>>, u64)> {
-        let (mut lines, mut end, mut bad) = (Vec::new(), 0, None);
+    fn parse<T>(
+        &self,
+        text: &[u8],
+        mut parse: impl FnMut(&[Cow<'_, str>]) -> Option<T>,
+    ) -> Result<(Vec<T>, u64)> {
+        let (mut found, mut cells) = (Vec::new(), Vec::new());
+        let (mut end, mut bad) = (0, None);
         for (number, line) in (1_u64..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
             let good = if number == 1 {
-                (line.strip_suffix(b"\n") == Some(self.header.as_bytes())).then(Vec::new)
+                line.strip_suffix(b"\n") == Some(self.header.as_bytes())
             } else {
-                self.check(line)
+                self.check(line, &mut cells)
             };
             match (good, bad) {
-                (Some(_), Some(bad)) => return Err(self.damaged(bad)),
-                (Some(cells), None) => {
+                (true, Some(bad)) => return Err(self.damaged(bad)),
+                (true, None) => {
                     end += line.len() as u64;
-                    lines.extend((number > 1).then_some(cells));
+                    if number > 1 {
+                        found.push(parse(&cells).ok_or_else(|| self.damaged(number))?);
+                    }
                 }
-                (None, _) => bad = bad.or(Some(number)),
+                (false, _) => bad = bad.or(Some(number)),
             }
         }
         // Zeros and a torn line may follow a crash; more than that was never one append.
         if bad == Some(1) && !text.is_empty() && !self.header.as_bytes().starts_with(text) {
             return Err(self.damaged(1));
         }
-        Ok((lines, end))
+        Ok((found, end))
     }
 
-    /// The cells of a line, if it is whole and its checksum matches.
-    fn check(&self, line: &[u8]) -> Option<Vec<String>> {
-        let line = line.strip_suffix(b"\n")?;
-        let cells: Vec<_> = row::cells(line, b'|').collect();
-        let stated = cells.get(self.checksum_cell)?.text()?;
-        let raw = cells.iter().map(|cell| cell.bytes());
-        let raw = raw.enumerate().filter(|(index, _)| *index != self.checksum_cell);
-        if stated != checksum(raw.map(|(_, cell)| cell)) {
-            return None;
+    /// The cells of a line; `false` if it is not whole or its checksum does not match.
+    fn check<'t>(&self, line: &'t [u8], cells: &mut Vec<Cow<'t, str>>) -> bool {
+        let Some(line) = line.strip_suffix(b"\n") else { return false };
+        cells.clear();
+        let (mut at, mut stated) = (0, None);
+        for cell in row::cells(line, b'|') {
+            if cells.len() == self.checksum_cell {
+                stated = Some((at, cell.bytes()));
+            }
+            at += cell.bytes().len() + 1;
+            cells.push(cell.text().unwrap_or_default());
         }
-        Some(cells.iter().map(|cell| cell.text().unwrap_or_default().into_owned()).collect())
+        let Some((at, stated)) = stated else { return false };
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(line.get(..at.saturating_sub(1)).unwrap_or_default());
+        crc.update(line.get(at + stated.len()..).unwrap_or_default());
+        *stated == hex_of(crc.finalize())
     }
 
     /// Appends lines, given by their cells without the checksum; they are durable when this returns. `end` is where the last good
@@ -125,7 +143,7 @@ impl LogFile {
                 raw
             })
             .collect();
-        let checksum = checksum(raw.iter().map(Vec::as_slice)).into_bytes();
+        let checksum = hex_of(crc32fast::hash(&raw.join(&b'|')));
         let mut all: Vec<&[u8]> = raw.iter().map(Vec::as_slice).collect();
         all.insert(self.checksum_cell.min(all.len()), &checksum);
         let mut line = all.join(&b'|');
@@ -141,15 +159,12 @@ impl LogFile {
     }
 }
 
-fn checksum<'a>(cells: impl Iterator<Item = &'a [u8]>) -> String {
-    let mut crc = crc32fast::Hasher::new();
-    for (number, cell) in cells.enumerate() {
-        if number > 0 {
-            crc.update(b"|");
-        }
-        crc.update(cell);
-    }
-    format!("{:08X}", crc.finalize())
+/// Eight upper-case hexadecimal digits.
+fn hex_of(number: u32) -> [u8; 8] {
+    let digit = |place: usize| (number >> (28 - 4 * place)) & 0xf;
+    std::array::from_fn(|place| {
+        b"0123456789ABCDEF".get(digit(place) as usize).copied().unwrap_or(0)
+    })
 }
 
 #[cfg(test)]
@@ -161,6 +176,10 @@ mod tests {
         LogFile::new(Arc::new(storage.clone()), "log".into(), "a|b|crc", 2)
     }
 
+    fn read(log: &LogFile) -> Result<(Vec<Vec<String>>, u64)> {
+        log.read(|cells| Some(cells.iter().map(|cell| cell.to_string()).collect()))
+    }
+
     fn line(a: &str, b: &str) -> Vec<String> {
         vec![a.to_owned(), b.to_owned()]
     }
@@ -169,10 +188,10 @@ mod tests {
     fn lines_come_back_whatever_they_hold() {
         let storage = MemoryStorage::new();
         let log = log(&storage);
-        assert_eq!(log.read().unwrap(), (Vec::new(), 0));
+        assert_eq!(read(&log).unwrap(), (Vec::new(), 0));
         let end = log.append(0, &[line("1", "x|y"), line("", "say \"hi\"")]).unwrap();
         let end = log.append(end, &[line("3", "")]).unwrap();
-        let (lines, read_end) = log.read().unwrap();
+        let (lines, read_end) = read(&log).unwrap();
         assert_eq!(read_end, end);
         let cells: Vec<_> =
             lines.iter().map(|cells| (cells[0].as_str(), cells[1].as_str())).collect();
@@ -189,15 +208,15 @@ mod tests {
         for cut in 0..whole.len() {
             let storage = MemoryStorage::from_files([("log".into(), whole[..cut].to_vec())].into());
             let log = self::log(&storage);
-            let (lines, end) = log.read().unwrap();
+            let (lines, end) = read(&log).unwrap();
             assert_eq!(lines.len(), usize::from(cut >= first), "{cut}");
             log.append(end, &[line("9", "z")]).unwrap();
-            assert_eq!(log.read().unwrap().0.last().unwrap()[0], "9");
+            assert_eq!(read(&log).unwrap().0.last().unwrap()[0], "9");
         }
         let mut damaged = whole;
         damaged[9] ^= 1;
         let storage = MemoryStorage::from_files([("log".into(), damaged)].into());
-        let error = self::log(&storage).read().unwrap_err();
+        let error = read(&self::log(&storage)).unwrap_err();
         assert_eq!(error.to_string(), "memory:/log, line 2: the line is damaged");
     }
 }

@@ -10,9 +10,10 @@
 //! node that made the frame: with the timestamp it gives the frame's id. The hashes form a chain (see
 //! `chain_hash`), so that no version can be changed or left out unnoticed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, NodeId, Result, TableName, Timestamp};
+use reedbase_plugin_api::{NodeId, Result, TableName, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::LogFile;
@@ -86,17 +87,13 @@ impl VersionLog {
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn read(storage: &Arc<dyn Storage>, table: &TableName) -> Result<Self> {
         let path = format!("tables/{table}/version.log");
-        let full = storage.full_path(&path);
         let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
-        let (lines, end) = file.read()?;
-        let mut versions = Vec::with_capacity(lines.len());
-        for (number, cells) in (2_u64..).zip(&lines) {
-            let version = parse(cells).filter(|version| {
-                versions.last().is_none_or(|last: &Version| last.timestamp < version.timestamp)
-            });
-            let bad = || Error::corrupt("the line is damaged").at_path(&full).at_line(number);
-            versions.push(version.ok_or_else(bad)?);
-        }
+        let mut newest = None;
+        let (versions, end) = file.read(|cells| {
+            let version = parse(cells).filter(|version| newest < Some(version.timestamp))?;
+            newest = Some(version.timestamp);
+            Some(version)
+        })?;
         Ok(Self { file, versions, end })
     }
 
@@ -154,7 +151,7 @@ fn to_cells(version: &Version) -> Vec<String> {
     ]
 }
 
-fn parse(cells: &[String]) -> Option<Version> {
+fn parse(cells: &[Cow<'_, str>]) -> Option<Version> {
     let [timestamp, action, user, base, size, rows, hash, _crc32, frame] = cells else {
         return None;
     };
@@ -172,17 +169,20 @@ fn parse(cells: &[String]) -> Option<Version> {
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// The 32 bytes that 64 hexadecimal digits stand for.
 pub fn from_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.is_ascii() {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != 32 || !rest.is_empty() {
         return None;
     }
     let mut bytes = [0; 32];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
     }
     Some(bytes)
 }

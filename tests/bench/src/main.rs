@@ -18,6 +18,7 @@ mod memory;
 mod bulk;
 mod past;
 mod replay;
+mod seeds;
 
 use std::path::PathBuf;
 
@@ -51,7 +52,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -61,6 +62,7 @@ const PARTS: [Part; 9] = [
     ("disk", past::disk),
     ("past", past::queries),
     ("replay", replay::real_days),
+    ("seeds", seeds::promised),
 ];
 
 fn main() {

@@ -17,6 +17,7 @@ pub fn disk(settings: &Settings, report: &mut Report) {
     let versions = settings.rounds(10_000);
     let skip = ["current.csv", "cache"];
     database.pack("t").expect("pack");
+    young(&database, &path, report);
     let (before, _) = disk_usage(&path, &skip);
     for (round, key) in data::keys(settings.middle(), versions).enumerate() {
         update(&database, key, round as u64);
@@ -30,6 +31,27 @@ pub fn disk(settings: &Settings, report: &mut Report) {
     report.at_most("disk for a one-cell version, packed", "B", each, &[], &[("", Some(200.0))]);
     let saved = 100.0 * (1.0 - each / full as f64);
     report.figure("disk saved against full copies (R26: 95)", "%", saved, &[]);
+}
+
+/// The files of a few versions before they are packed.
+fn young(database: &reedbase::Database, path: &std::path::Path, report: &mut Report) {
+    for key in 0..10 {
+        update(database, key, 4711);
+    }
+    database.checkpoint(&[]).expect("checkpoint");
+    let files = std::fs::read_dir(path.join("tables/t")).expect("a folder");
+    let files = files.map(|entry| entry.expect("a file"));
+    let deltas = files.filter(|file| file.path().extension().is_some_and(|e| e == "bsdiff"));
+    let sizes: Vec<u64> = deltas.map(|file| file.metadata().expect("its size").len()).collect();
+    assert_eq!(sizes.len(), 10);
+    let largest = sizes.into_iter().max().unwrap_or_default();
+    report.at_most(
+        "a young loose delta, the largest of 10",
+        "B",
+        largest as f64,
+        &[],
+        &[("", Some(500.0))],
+    );
 }
 
 /// Looking back: diff, row history, any version.
