@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod limits;
+pub mod progress;
 pub mod storage;
 pub mod clock;
 pub mod wire;

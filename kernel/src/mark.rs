@@ -74,8 +74,11 @@ impl Mark {
     pub fn read(storage: &dyn Storage, table: &TableName, name: &str) -> Result<Option<Self>> {
         let path = table_path(table, name);
         let Some(text) = storage.read(&path)? else { return Ok(None) };
-        let damaged =
-            || Error::corrupt("the mark of the table is damaged").at_path(storage.full_path(&path));
+        let damaged = || {
+            Error::corrupt("the mark of the table is damaged")
+                .at_path(storage.full_path(&path))
+                .help("restore the file from a backup")
+        };
         match Self::parse(&text) {
             Some(Some(mark)) => Ok(Some(mark)),
             Some(None) => Err(Error::new(ErrorKind::NewerFormat, "the mark is of a newer format")

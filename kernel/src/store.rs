@@ -13,6 +13,7 @@ use crate::delta::Codecs;
 use crate::history::{History, Listing, Versions};
 use crate::limits::Limits;
 use crate::mark::{Mark, table_path};
+use crate::progress::Progress;
 use crate::storage::{Access, File, LockFile, LockGuard, LockMode, Storage, read_all, read_range};
 use crate::table::{BLOCK, Base, Table};
 
@@ -21,6 +22,7 @@ pub struct Store {
     storage: Arc<dyn Storage>,
     codecs: Codecs,
     limits: Limits,
+    progress: Arc<dyn Progress>,
     /// The versions of tables, as they were listed last.
     listed: Mutex<HashMap<TableName, (Listing, Arc<Versions>)>>,
     /// Held while marks are read and files opened, so that no file is swapped in between.
@@ -48,15 +50,21 @@ impl Store {
         storage: Arc<dyn Storage>,
         codecs: Codecs,
         limits: Limits,
+        progress: Arc<dyn Progress>,
         lock: Option<Box<dyn LockFile>>,
     ) -> Self {
         let listed = Mutex::default();
-        Self { storage, codecs, limits, listed, lock: lock.map(Mutex::new) }
+        Self { storage, codecs, limits, progress, listed, lock: lock.map(Mutex::new) }
     }
 
     /// The sizes at which things change.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Who is told how far long work has come.
+    pub fn progress(&self) -> &dyn Progress {
+        &*self.progress
     }
 
     /// The storage.
@@ -71,7 +79,8 @@ impl Store {
 
     /// The history of a table.
     pub fn history(&self, table: &TableName) -> History {
-        History::new(Arc::clone(&self.storage), self.codecs.clone(), table.clone())
+        let (storage, progress) = (Arc::clone(&self.storage), Arc::clone(&self.progress));
+        History::new(storage, self.codecs.clone(), table.clone(), progress)
     }
 
     /// The versions of a table on disk; listed anew only if a file came or went, or the log grew.

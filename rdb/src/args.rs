@@ -14,7 +14,7 @@ use crate::commands;
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit codes: 0 fine, 1 failed, 2 bad usage, 3 conflicts, 4 not licensed, 5 damaged.\n\
-                  Start with: rdb db:init && rdb import pages.csv"
+                  Start with: rdb demo, or: rdb db:init && rdb import pages.csv"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -47,6 +47,8 @@ pub(crate) struct Message {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show what ReedBase does, on a small content database
+    Demo(commands::demo::Demo),
     /// Make a database
     #[command(name = "db:init")]
     DbInit(commands::init::Init),
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     /// Print the codes of users
     #[command(name = "dict:users")]
     DictUsers(commands::dict::Users),
+    /// Check the dictionaries
+    #[command(name = "dict:validate")]
+    DictValidate(commands::dict::Validate),
 }
 
 #[cfg(test)]

@@ -3,21 +3,23 @@
 //! ```
 //! # fn main() -> reedbase::Result<()> {
 //! # let folder = std::env::temp_dir().join(format!("reedbase-doc-{}", std::process::id()));
-//! let db = reedbase::Database::create(&folder)?;
-//!
+//! # std::fs::create_dir(&folder).and_then(|()| std::env::set_current_dir(&folder)).unwrap();
+//! let db = reedbase::Database::create("site")?;
 //! let mut tx = db.begin()?.named("first pages");
 //! tx.create_table("pages", &reedbase::csv("id,title\nhome,Welcome\n", &["id"])?)?;
 //! tx.commit()?;
 //!
 //! let mut tx = db.begin()?;
-//! tx.insert("pages", [("id", "about"), ("title", "About us")])?;
 //! tx.update("pages", "home", [("title", "Hello")])?;
 //! tx.commit()?;
 //!
-//! let now = db.snapshot()?;
-//! let home = now.get("pages", "home")?.expect("just written");
-//! assert_eq!(home.get("title").as_deref(), Some("Hello"));
-//! # std::fs::remove_dir_all(&folder).ok();
+//! for version in db.snapshot()?.history("pages", "home")? {
+//!     println!("{} {:?}", version.timestamp, version.row);
+//! }
+//! # let life = db.snapshot()?.history("pages", "home")?;
+//! # let titles: Vec<_> = life.iter().flat_map(|version| &version.row).map(|row| row.get("title")).collect();
+//! # assert_eq!(titles, [Some("Hello".into()), Some("Welcome".into())]);
+//! # std::fs::remove_dir_all(&folder).unwrap();
 //! # Ok(())
 //! # }
 //! ```
@@ -30,7 +32,7 @@ pub use reedbase_kernel::database::{
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::table::Key;
-pub use reedbase_kernel::{Limits, clock, storage};
+pub use reedbase_kernel::{Limits, clock, progress, storage};
 pub use reedbase_plugin_api::{
     Column, ColumnType, Error, ErrorKind, FrameId, Position, Result, Schema, TableName, Timestamp,
     Value,

@@ -10,13 +10,23 @@ use crate::output::Output;
 /// The name of the folder of a local database.
 pub(crate) const LOCAL: &str = ".reedbase";
 
+/// Opens the database that the command is about, for work that may take long.
+pub(crate) fn open_for(doing: &str, global: &Global, output: &mut Output) -> Result<Database> {
+    let bar = output.bar(doing);
+    open_with(OpenOptions::new().progress(bar), global, output)
+}
+
 /// Opens the database that the command is about.
 pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
+    open_with(OpenOptions::new(), global, output)
+}
+
+fn open_with(options: OpenOptions, global: &Global, output: &mut Output) -> Result<Database> {
     let path = match &global.db {
         Some(path) => path.clone(),
         None => nearest(&current_folder()?)?,
     };
-    let options = OpenOptions::new().user(user(global)).checkpoints(Checkpoints::Eager);
+    let options = options.user(user(global)).checkpoints(Checkpoints::Eager);
     let database = options.open(path)?;
     for notice in database.notices() {
         output.notice(notice);

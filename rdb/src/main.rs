@@ -4,6 +4,7 @@
 
 mod args;
 mod locate;
+mod progress;
 mod output;
 mod render;
 mod time;

@@ -2,10 +2,13 @@
 #![expect(clippy::print_stderr, reason = "this is the one file that prints")]
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::Arc;
 
 use reedbase::{Error, Result};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
+
+use crate::progress::Bar;
 
 /// Where results go.
 pub(crate) struct Output {
@@ -13,6 +16,8 @@ pub(crate) struct Output {
     json: bool,
     color: bool,
     broken_pipe: bool,
+    /// What shows that something is going on.
+    bar: Option<Arc<Bar>>,
 }
 
 /// How a piece of text looks on a terminal.
@@ -29,7 +34,7 @@ impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let stdout = io::stdout();
         let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { out: BufWriter::new(stdout), json, color, broken_pipe: false }
+        Self { out: BufWriter::new(stdout), json, color, broken_pipe: false, bar: None }
     }
 
     /// Whether JSON was asked for.
@@ -44,13 +49,35 @@ impl Output {
 
     /// Prints bytes as they are.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(|source| self.failed(source))
+        let out = &mut self.out;
+        let written = match &self.bar {
+            Some(bar) if bar.is_shown() => {
+                bar.aside(|| out.write_all(bytes).and_then(|()| out.flush()))
+            }
+            _ => out.write_all(bytes),
+        };
+        written.map_err(|source| self.failed(source))
+    }
+
+    /// Shows a bar if what follows takes longer than a second, and somebody is looking.
+    pub(crate) fn bar(&mut self, doing: &str) -> Arc<Bar> {
+        let hidden = self.json || !io::stderr().is_terminal();
+        let bar = Arc::new(Bar::start(doing, hidden));
+        self.bar = Some(Arc::clone(&bar));
+        bar
     }
 
     /// Prints a line.
     pub(crate) fn line(&mut self, text: &str) -> Result<()> {
         self.bytes(text.as_bytes())?;
         self.bytes(b"\n")
+    }
+
+    /// Prints a command as it is typed in a shell.
+    pub(crate) fn command(&mut self, words: &[&str]) -> Result<()> {
+        let words: Vec<_> = words.iter().map(|word| shell_quoted(word)).collect();
+        let line = self.styled(Style::Bold, &format!("$ {}", words.join(" ")));
+        self.line(&line)
     }
 
     /// Prints a line of JSON.
@@ -106,6 +133,7 @@ impl Output {
 
     /// Prints what went wrong, where, and what to do next.
     pub(crate) fn error(&mut self, error: &Error) {
+        self.bar = None;
         // What was printed so far comes first.
         drop(self.out.flush());
         if self.json {
@@ -139,12 +167,30 @@ impl Output {
 
     /// Everything is printed.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        self.bar = None;
         self.out.flush().map_err(|source| self.failed(source))
     }
 
     fn failed(&mut self, source: io::Error) -> Error {
         self.broken_pipe |= source.kind() == io::ErrorKind::BrokenPipe;
         Error::io("print", "standard output", source)
+    }
+}
+
+/// A word as a shell reads it back.
+fn shell_quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=~@,+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    // Quotes around the value only, where that is enough: title="Good morning".
+    let (name, value) =
+        word.split_once('=').filter(|(name, _)| name.chars().all(plain)).unwrap_or(("", word));
+    let name = if name.is_empty() { String::new() } else { format!("{name}=") };
+    if value.contains(['"', '$', '`', '\\', '!']) {
+        format!("{name}'{}'", value.replace('\'', "'\\''"))
+    } else {
+        format!("{name}\"{value}\"")
     }
 }
 

@@ -128,7 +128,7 @@ fn text_row(row: &RowDiff, output: &mut Output) -> Result<()> {
 }
 
 /// A text on one line, not too long: line ends and tabs are shown, the empty text as quotes.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 160;
     if text.is_empty() {
         return "\"\"".to_owned();

@@ -9,6 +9,8 @@
 
 /// Checks on the source text itself: layers, file lengths, forgotten files.
 mod tidy;
+/// What the README says is what is tested.
+mod readme;
 /// Scripts of library calls, run on storages that can fail.
 mod script;
 /// Every script against its expected output.

@@ -91,6 +91,7 @@ fn times(text: &str) -> String {
     let mut out = text.to_owned();
     for (pattern, shown) in [
         ("9999-99-99 99:99:99", "<------ time ----->"),
+        ("9999-99-99T99:99:99Z", "<------- time ----->"),
         ("9999-99-99T99:99:99.999999Z", "<---------- time --------->"),
         ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "<------------- frame id ----------->"),
     ] {

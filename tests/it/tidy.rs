@@ -85,6 +85,36 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Every source file is part of its crate: a file that no `mod` line names is never compiled.
+#[test]
+fn no_source_file_is_forgotten() {
+    let mut forgotten = Vec::new();
+    for file in
+        ["plugin-api/src", "kernel/src", "rdb/src"].iter().flat_map(|f| rust_files(&root().join(f)))
+    {
+        let (name, folder) = (file.file_stem().unwrap().to_str().unwrap(), file.parent().unwrap());
+        if matches!(name, "lib" | "main") {
+            continue;
+        }
+        // `mod.rs` is named by the folder above it, in which it counts as a file of the folder's name.
+        let (module, above) = match name {
+            "mod" => (folder.file_name().unwrap().to_str().unwrap(), folder.parent().unwrap()),
+            _ => (name, folder),
+        };
+        let named = ["mod.rs", "lib.rs", "main.rs"].iter().any(|list| {
+            let list = fs::read_to_string(above.join(list)).unwrap_or_default();
+            list.lines().any(|line| {
+                let line = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+                line == format!("mod {module};")
+            })
+        });
+        if !named {
+            forgotten.push(file.display().to_string());
+        }
+    }
+    assert!(forgotten.is_empty(), "\n{}", forgotten.join("\n"));
+}
+
 /// The plugin API knows no engine, and the kernel no plugin.
 #[test]
 fn crates_depend_in_one_direction() {

@@ -27,6 +27,7 @@ use crate::cache;
 use crate::history::{Folded, History, fold, pack_everything};
 use crate::log::{FrameIndex, UserDictionary};
 use crate::mark::{Mark, table_path};
+use crate::progress::{Progress, Work};
 use crate::state::{State, TableState};
 use crate::storage::{Access, File, LockGuard, LockMode, Storage, read_all};
 use crate::table::Table;
@@ -277,7 +278,8 @@ impl TableWriter<'_> {
                 builder
             });
             let hashing = hashing.map_err(|source| Error::io("start a thread", "", source))?;
-            write_pieces(table, &*file, &pieces)?;
+            let progress = self.inner.store.progress();
+            write_pieces(table, &*file, &pieces, progress)?;
             drop(pieces);
             hashing.join().map_err(|_| Error::internal("the checksums could not be computed"))
         })?;
@@ -329,11 +331,17 @@ impl TableWriter<'_> {
 const PIECES_AHEAD: usize = 64;
 
 /// Writes the table's file and syncs it; each piece is passed on.
-fn write_pieces(table: &Table, file: &dyn File, pieces: &SyncSender<Bytes>) -> Result<()> {
+fn write_pieces(
+    table: &Table,
+    file: &dyn File,
+    pieces: &SyncSender<Bytes>,
+    progress: &dyn Progress,
+) -> Result<()> {
     let mut at = 0;
     table.for_each_piece(|piece: Bytes| {
         file.write_at(&piece, at)?;
         at += piece.len() as u64;
+        progress.at(Work::Write, at, table.file_len());
         // The receiver is there as long as the sender is.
         drop(pieces.send(piece));
         Ok(())

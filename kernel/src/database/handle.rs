@@ -18,7 +18,8 @@ use crate::delta::export_patch;
 use crate::frame::FrameInfo;
 use crate::history::Folded;
 use crate::limits::Limits;
-use crate::log::UserDictionary;
+use crate::log::{UserDictionary, check_actions};
+use crate::progress::{Progress, Silent};
 use crate::storage::{FileSystem, Storage};
 use crate::table::pieces;
 
@@ -41,7 +42,8 @@ impl Default for OpenOptions {
     fn default() -> Self {
         let (clock, limits) = (Arc::new(SystemClock), Limits::default());
         let checkpoints = Checkpoints::Background;
-        let settings = Settings { clock, user: "system".to_owned(), checkpoints, limits };
+        let (user, progress) = ("system".to_owned(), Arc::new(Silent));
+        let settings = Settings { clock, user, checkpoints, limits, progress };
         Self { storage: None, create: false, settings }
     }
 }
@@ -84,6 +86,13 @@ impl OpenOptions {
     #[must_use]
     pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
         self.settings.checkpoints = checkpoints;
+        self
+    }
+
+    /// Tells this one how far long work has come.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.settings.progress = progress;
         self
     }
 
@@ -215,6 +224,15 @@ impl Database {
     /// Damage of the dictionary.
     pub fn users(&self) -> Result<UserDictionary> {
         UserDictionary::read(&**self.inner.store.storage())
+    }
+
+    /// Checks the dictionaries, and counts the actions and the users.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
+    pub fn check_dictionaries(&self) -> Result<(u64, u64)> {
+        let actions = check_actions(&**self.inner.store.storage())?;
+        Ok((actions, self.users()?.count() as u64))
     }
 
     /// The folder.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::delta::Codecs;
 use crate::journal::{Journal, Position, Scan};
 use crate::limits::Limits;
+use crate::progress::Progress;
 use crate::state::State;
 use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
 use crate::store::Store;
@@ -37,6 +38,8 @@ pub(super) struct Settings {
     pub(super) user: String,
     pub(super) checkpoints: Checkpoints,
     pub(super) limits: Limits,
+    /// Who is told how far long work has come.
+    pub(super) progress: Arc<dyn Progress>,
 }
 
 /// What the clones of a handle share.
@@ -71,7 +74,7 @@ impl Inner {
         config: Config,
         settings: Settings,
     ) -> Result<Self> {
-        let Settings { clock, user, checkpoints, limits } = settings;
+        let Settings { clock, user, checkpoints, limits, progress } = settings;
         let writing = AtomicBool::new(false);
         let lock = storage.lock_file("lock")?;
         let checkpoint_lock = match &lock {
@@ -79,8 +82,9 @@ impl Inner {
             None => None,
         };
         let store_lock = if lock.is_some() { storage.lock_file("lock")? } else { None };
-        let store =
-            Arc::new(Store::new(Arc::clone(&storage), Codecs::built_in(), limits, store_lock));
+        let codecs = Codecs::built_in();
+        let store = Store::new(Arc::clone(&storage), codecs, limits, progress, store_lock);
+        let store = Arc::new(store);
         let (head, scan) = {
             // Alone, since a torn end may have to be cut.
             let held = lock.as_deref().map(|lock| LockGuard::new(lock, LockMode::Exclusive));

@@ -110,7 +110,8 @@ pub(super) fn find_column(shape: &Shape, name: &str) -> Result<usize> {
 
 /// That something of this name does not exist, with the nearest name that does.
 pub(super) fn not_found<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
-    let near = names.map(|other| (distance(name, other), other)).min();
+    let names: Vec<&str> = names.collect();
+    let near = names.iter().map(|other| (distance(name, other), other)).min();
     let error = Error::not_found(format!("there is no {what} `{name}`"));
     match near {
         Some((distance, near))
@@ -118,10 +119,14 @@ pub(super) fn not_found<'a>(what: &str, name: &str, names: impl Iterator<Item = 
         {
             error.help(format!("did you mean `{near}`?"))
         }
-        Some(_) => error,
+        Some(_) if names.len() > NAMED_MAX => error,
+        Some(_) => error.help(format!("the {what}s are {}", names.join(", "))),
         None => error.help("there is none yet: rdb import FILE makes one"),
     }
 }
+
+/// More names than this are not told to somebody who typed another.
+const NAMED_MAX: usize = 20;
 
 /// How many characters must be added, removed or replaced (Levenshtein, 1966), ignoring ASCII case.
 fn distance(one: &str, other: &str) -> usize {
@@ -157,6 +162,6 @@ mod tests {
         };
         assert_eq!(help("page").as_deref(), Some("did you mean `pages`?"));
         assert_eq!(help("suers").as_deref(), Some("did you mean `users`?"));
-        assert_eq!(help("orders"), None);
+        assert_eq!(help("orders").as_deref(), Some("the tables are pages, users"));
     }
 }

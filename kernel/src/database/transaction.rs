@@ -173,7 +173,9 @@ impl Transaction {
             for index in shape.key() {
                 if values.get(*index).is_none_or(Option::is_none) {
                     let name = shape.columns().get(*index).map_or("", String::as_str);
-                    return Err(Error::invalid("a cell of the key is missing").at_column(name));
+                    return Err(Error::invalid("a cell of the key is missing")
+                        .help(format!("give it a value: {name}=…"))
+                        .at_column(name));
                 }
             }
             let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
@@ -204,7 +206,9 @@ impl Transaction {
             for (index, cell) in &cells {
                 if cell.is_none() && shape.key().contains(index) {
                     let name = shape.columns().get(*index).map_or("", String::as_str);
-                    return Err(Error::invalid("a cell of the key cannot be NULL").at_column(name));
+                    return Err(Error::invalid("a cell of the key cannot be NULL")
+                        .help("delete the row, or give it another key")
+                        .at_column(name));
                 }
             }
             let new = row::replace_cells(&old, shape.delimiter(), &cells);
@@ -345,7 +349,9 @@ impl Transaction {
 }
 
 fn no_such_row(key: &Key<'_>, shape: &Shape) -> Error {
-    Error::not_found("there is no row with this key").at_key(key.display(shape.key().len()))
+    Error::not_found("there is no row with this key")
+        .help("look whether there ever was one: rdb history TABLE KEY")
+        .at_key(key.display(shape.key().len()))
 }
 
 /// Random bytes for a changeset.

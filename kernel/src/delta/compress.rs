@@ -127,12 +127,15 @@ impl Compression {
     }
 }
 
+/// The dictionary of preset 6. A larger one saves little, and takes twelve times its size in memory.
+const DICTIONARY_MAX: usize = 8 << 20;
+
 /// An encoder whose dictionary is no larger than the data: setting up a large one costs a millisecond.
 fn xz_stream(expected: usize) -> Result<Stream> {
     let fail = |source: liblzma::stream::Error| Error::internal("no XZ encoder").caused_by(source);
     let mut options = LzmaOptions::new_preset(6).map_err(fail)?;
-    let size = expected.next_power_of_two().clamp(1 << 12, 1 << 26);
-    options.dict_size(u32::try_from(size).unwrap_or(1 << 26));
+    let size = expected.next_power_of_two().clamp(1 << 12, DICTIONARY_MAX);
+    options.dict_size(u32::try_from(size).unwrap_or_default());
     let mut filters = Filters::new();
     filters.lzma2(&options);
     Stream::new_stream_encoder(&filters, Check::Crc32).map_err(fail)
@@ -143,11 +146,17 @@ pub(super) struct Counted<'a> {
     sink: &'a mut dyn Write,
     pub(super) len: u64,
     crc: crc32fast::Hasher,
+    tell: Option<&'a dyn Fn(u64)>,
 }
 
 impl<'a> Counted<'a> {
     pub(super) fn new(sink: &'a mut dyn Write) -> Self {
-        Self { sink, len: 0, crc: crc32fast::Hasher::new() }
+        Self { sink, len: 0, crc: crc32fast::Hasher::new(), tell: None }
+    }
+
+    /// One that tells the length as it grows.
+    pub(super) fn telling(sink: &'a mut dyn Write, tell: &'a dyn Fn(u64)) -> Self {
+        Self { tell: Some(tell), ..Self::new(sink) }
     }
 
     pub(super) fn crc(&self) -> u32 {
@@ -160,6 +169,9 @@ impl Write for Counted<'_> {
         let written = self.sink.write(bytes)?;
         self.crc.update(bytes.get(..written).unwrap_or_default());
         self.len += written as u64;
+        if let Some(tell) = self.tell {
+            tell(self.len);
+        }
         Ok(written)
     }
 

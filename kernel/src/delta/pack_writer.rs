@@ -26,6 +26,8 @@ pub struct PackWriter {
     keys: Vec<(u32, u32)>,
     open: Vec<Changeset>,
     open_bytes: usize,
+    /// How many bytes were compressed so far.
+    compressed: u64,
     head: Vec<u8>,
 }
 
@@ -47,14 +49,19 @@ impl PackWriter {
         let mut file = FileWriter::create(storage, path)?;
         file.put(&head)?;
         let (directory, keys, open) = (Directory::default(), Vec::new(), Vec::new());
-        Ok(Self { file, compression, directory, keys, open, open_bytes: 0, head })
+        Ok(Self { file, compression, directory, keys, open, open_bytes: 0, compressed: 0, head })
     }
 
-    /// Appends a version.
+    /// Appends a version. `tell` is told how many bytes were compressed so far.
     ///
     /// # Errors
     /// Those of the storage.
-    pub fn push(&mut self, version: Packed, changeset: Changeset) -> Result<()> {
+    pub fn push(
+        &mut self,
+        version: Packed,
+        changeset: Changeset,
+        tell: &dyn Fn(u64),
+    ) -> Result<()> {
         let directory = &mut self.directory;
         let number = u32::try_from(directory.versions.len()).unwrap_or(u32::MAX);
         let keys = touched_keys(&changeset)?;
@@ -67,10 +74,10 @@ impl PackWriter {
         self.open_bytes += changeset.touched_bytes() + 64;
         self.open.push(changeset);
         let enough = if self.compression == Compression::Xz { CHUNK_XZ } else { CHUNK };
-        if self.open_bytes >= enough { self.close_chunk() } else { Ok(()) }
+        if self.open_bytes >= enough { self.close_chunk(tell) } else { Ok(()) }
     }
 
-    fn close_chunk(&mut self) -> Result<()> {
+    fn close_chunk(&mut self, tell: &dyn Fn(u64)) -> Result<()> {
         if self.open.is_empty() {
             return Ok(());
         }
@@ -79,13 +86,16 @@ impl PackWriter {
         let offset = self.file.written();
         let mut stored = Counted::new(&mut self.file);
         let mut unpacked = 0;
+        let before = self.compressed;
         self.compression.pack(self.open_bytes, &mut stored, &mut |sink| {
-            let mut counted = Counted::new(sink);
+            let tell = |len| tell(before + len);
+            let mut counted = Counted::telling(sink, &tell);
             RowsCodec.encode(&changesets, &mut counted)?;
             unpacked = counted.len;
             Ok(())
         })?;
         let (len, crc) = (stored.len, stored.crc());
+        self.compressed += unpacked;
         let versions = changesets.len();
         self.directory.chunks.push(Chunk { first, versions, offset, len, unpacked, crc });
         self.open_bytes = 0;
@@ -96,8 +106,13 @@ impl PackWriter {
     ///
     /// # Errors
     /// Those of the storage.
-    pub fn finish(mut self, storage: &dyn Storage, hash_after: &[u8; 32]) -> Result<()> {
-        self.close_chunk()?;
+    pub fn finish(
+        mut self,
+        storage: &dyn Storage,
+        hash_after: &[u8; 32],
+        tell: &dyn Fn(u64),
+    ) -> Result<()> {
+        self.close_chunk(tell)?;
         self.directory.set_keys(std::mem::take(&mut self.keys));
         let directory = self.directory.to_bytes();
         let packed = self.compression.pack_bytes(&directory)?;
@@ -173,9 +188,9 @@ mod tests {
                 let long = format!("{},{}\n", n % 10, "x".repeat(5000));
                 changeset.added[0].bytes = Bytes::from(long);
             }
-            writer.push(version(n as i64), changeset).unwrap();
+            writer.push(version(n as i64), changeset, &|_| ()).unwrap();
         }
-        writer.finish(storage, &[2; 32]).unwrap();
+        writer.finish(storage, &[2; 32], &|_| ()).unwrap();
     }
 
     fn open(storage: &MemoryStorage) -> Result<Pack> {

@@ -11,6 +11,7 @@ use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 use super::versions::{History, VersionInfo, Versions};
 use crate::delta::{Compression, Pack, PackWriter, Packed, pack_name};
 use crate::limits::Limits;
+use crate::progress::Work;
 
 /// What folding did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -156,15 +157,17 @@ impl Versions {
         let before = self.hash_of(first.base)?;
         let mut writer =
             PackWriter::create(&*history.storage, &history.path(&name), compression, &before)?;
-        let mut count = 0;
-        for (version, changeset) in self.changes(first.base, last.timestamp)? {
-            writer.push(packed(&version), changeset)?;
-            count += 1;
+        let changes = self.changes(first.base, last.timestamp)?;
+        let count = changes.len();
+        let all: usize = changes.iter().map(|(_, changeset)| changeset.touched_bytes()).sum();
+        let tell = |done: u64| history.progress.at(Work::Pack, done, all as u64);
+        for (version, changeset) in changes {
+            writer.push(packed(&version), changeset, &tell)?;
         }
         if count != run.len() {
             return Err(Error::internal("versions to be packed are not consecutive"));
         }
-        writer.finish(&*history.storage, &self.hash_of(last.timestamp)?)?;
+        writer.finish(&*history.storage, &self.hash_of(last.timestamp)?, &tell)?;
         let folder = history.path("");
         let folder = folder.trim_end_matches('/');
         history.storage.sync_folder(folder)?;
@@ -229,8 +232,8 @@ impl History {
         let path = self.path(&pack_name(first.timestamp, last.timestamp));
         let mut writer = PackWriter::create(&*self.storage, &path, Compression::Zstd, before)?;
         for (version, changeset) in versions {
-            writer.push(version, changeset)?;
+            writer.push(version, changeset, &|_| ())?;
         }
-        writer.finish(&*self.storage, after)
+        writer.finish(&*self.storage, after, &|_| ())
     }
 }

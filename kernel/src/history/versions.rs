@@ -12,6 +12,7 @@ use crate::delta::{
 use crate::frame::Action;
 use crate::log::{Version, VersionLog};
 use crate::mark::table_path;
+use crate::progress::Progress;
 use crate::storage::{Access, Stat, Storage, read_range};
 use crate::table::Key;
 
@@ -21,6 +22,7 @@ pub struct History {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) codecs: Codecs,
     pub(super) table: TableName,
+    pub(super) progress: Arc<dyn Progress>,
 }
 
 /// One version of a table.
@@ -76,8 +78,13 @@ pub struct Listing {
 
 impl History {
     /// The history of a table.
-    pub fn new(storage: Arc<dyn Storage>, codecs: Codecs, table: TableName) -> Self {
-        Self { storage, codecs, table }
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        codecs: Codecs,
+        table: TableName,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        Self { storage, codecs, table, progress }
     }
 
     /// The path of a file of the table.
@@ -145,8 +152,8 @@ impl History {
                 .at_path(&full)
                 .help("restore the file from a backup")
         })?;
-        let delta =
-            DeltaFile::decode(&bytes, &self.codecs).map_err(|error| error.at_path(&full))?;
+        let delta = DeltaFile::decode(&bytes, &self.codecs)
+            .map_err(|error| error.at_path(&full).help("restore the file from a backup"))?;
         if delta.timestamp != version {
             return Err(Error::corrupt("the delta is that of another version").at_path(full));
         }

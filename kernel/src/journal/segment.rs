@@ -81,7 +81,9 @@ impl Segment {
         let bytes = read_range(&*file, 0, START)?;
         let mut reader = Reader::new(bytes.clone());
         let damaged = || {
-            Error::corrupt("the header of the journal is damaged").at_path(storage.full_path(&path))
+            Error::corrupt("the header of the journal is damaged")
+                .at_path(storage.full_path(&path))
+                .help("restore the file from a backup; nothing was changed")
         };
         let whole =
             (bytes.len() as u64 == START).then(|| Self::read_header(&mut reader)).transpose();

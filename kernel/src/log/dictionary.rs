@@ -27,6 +27,40 @@ pub fn actions_text() -> String {
     text
 }
 
+/// Checks `actions.dict`, which nothing but people reads: every code that this version knows must stand there
+/// under its name. Returns how many there are.
+///
+/// # Errors
+/// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
+pub fn check_actions(storage: &dyn Storage) -> Result<u64> {
+    let damaged = |line: u64, what: &str| {
+        Error::corrupt(format!("the dictionary of actions is damaged: {what}"))
+            .at_path(storage.full_path(ACTIONS_PATH))
+            .at_line(line)
+            .help("restore the file from a backup")
+    };
+    let text = storage.read(ACTIONS_PATH)?.ok_or_else(|| damaged(1, "it is missing"))?;
+    let mut lines = (1_u64..).zip(text.split_inclusive(|byte| *byte == b'\n'));
+    if lines.next().is_none_or(|(_, line)| row::content(line) != ACTIONS.as_bytes()) {
+        return Err(damaged(1, "the header is expected"));
+    }
+    let mut count = 0;
+    for (code, (name, _)) in Action::ALL.iter().enumerate() {
+        let line = code as u64 + 2;
+        let (_, found) = lines.next().ok_or_else(|| damaged(line, "a line is missing"))?;
+        let cells: Vec<_> = row::cells(found, b'|').map(|cell| cell.text()).collect();
+        let [Some(found_code), Some(found_name), Some(_)] = cells.as_slice() else {
+            return Err(damaged(line, "a line needs code, name and description"));
+        };
+        if *found_code != code.to_string() || found_name != name {
+            return Err(damaged(line, &format!("{code}|{name} is expected")));
+        }
+        count += 1;
+    }
+    // A newer version may have added some.
+    Ok(count + lines.count() as u64)
+}
+
 /// Users by code. Code 0 is the system.
 #[derive(Debug, Clone, Default)]
 pub struct UserDictionary {

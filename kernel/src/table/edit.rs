@@ -220,7 +220,9 @@ impl Edit {
 
     fn no_such_row(&self, key: &Key<'_>) -> Error {
         let shown = key.display(self.after.shape().key().len());
-        Error::not_found("there is no row with this key").at_key(shown)
+        Error::not_found("there is no row with this key")
+            .help("look whether there ever was one: rdb history TABLE KEY")
+            .at_key(shown)
     }
 }
 

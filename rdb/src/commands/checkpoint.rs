@@ -18,7 +18,7 @@ pub(crate) struct Checkpoint {
 
 impl Checkpoint {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("writing", global, output)?;
         let names: Vec<&str> = self.tables.iter().map(String::as_str).collect();
         let report = database.checkpoint(&names)?;
         let list = |names: &[reedbase::TableName]| -> Vec<String> {

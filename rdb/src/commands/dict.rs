@@ -1,11 +1,11 @@
-//! `rdb dict:actions`, `rdb dict:users`
+//! `rdb dict:actions`, `rdb dict:users`, `rdb dict:validate`
 
 use reedbase::{Action, Result};
 use serde_json::json;
 
 use crate::args::Global;
 use crate::locate;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::time;
 
 /// Print the codes of actions
@@ -42,5 +42,23 @@ impl Users {
             rows.push(vec![code.to_string(), name.to_owned(), time::local(since)]);
         }
         if output.is_json() { Ok(()) } else { output.table(&rows) }
+    }
+}
+
+/// Check the dictionaries
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Names the first line that is not what it should be.\n\nExample:\n  rdb dict:validate"
+)]
+pub(crate) struct Validate {}
+
+impl Validate {
+    pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
+        let (actions, users) = locate::open(global, output)?.check_dictionaries()?;
+        if output.is_json() {
+            return output.json(&json!({"actions": actions, "users": users}));
+        }
+        let (actions, users) = (counted(actions, "action"), counted(users, "user"));
+        output.line(&format!("the dictionaries are fine: {actions}, {users}"))
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Diff {
 
 impl Diff {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("reading the history", global, output)?;
         let snapshot = database.snapshot()?;
         let to = match &self.to {
             Some(text) => database.frame_at(text)?.timestamp,

@@ -29,6 +29,7 @@ impl Get {
         let key = key(&snapshot, &self.table, &self.key)?;
         let row = snapshot.get(&self.table, &key)?.ok_or_else(|| {
             Error::not_found("there is no row with this key")
+                .help("look whether there ever was one: rdb history TABLE KEY")
                 .at_table(&self.table)
                 .at_key(&self.key)
         })?;
@@ -45,11 +46,16 @@ impl Get {
             return output.json(&row_json(&row));
         }
         let width = row.columns().iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let indent = width + 2;
         for (name, cell) in row.columns().iter().zip(row.cells()) {
             let name = format!("{name:width$}");
             let name = output.styled(Style::Dim, &name);
             match cell {
-                Some(text) => output.line(&format!("{name}  {text}"))?,
+                Some(text) => {
+                    // A cell of several lines stays in its column.
+                    let text = text.replace('\n', &format!("\n{:indent$}", ""));
+                    output.line(&format!("{name}  {text}"))?;
+                }
                 None => {
                     let null = output.styled(Style::Dim, "NULL");
                     output.line(&format!("{name}  {null}"))?;

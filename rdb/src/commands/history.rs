@@ -9,6 +9,7 @@ use super::{key, row_json};
 use crate::args::Global;
 use crate::locate;
 use crate::output::{Output, Style};
+use crate::render::shown;
 use crate::time;
 
 /// Print the life of a row, newest first
@@ -24,7 +25,7 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("reading the history", global, output)?;
         let snapshot = database.snapshot()?;
         let key = key(&snapshot, &self.table, &self.key)?;
         let life = snapshot.history(&self.table, &key)?;
@@ -66,8 +67,7 @@ impl History {
 fn what(row: Option<&Row>, before: Option<&Row>) -> String {
     let show = |text: Option<std::borrow::Cow<'_, str>>| match text {
         None => "NULL".to_owned(),
-        Some(text) if text.is_empty() => "\"\"".to_owned(),
-        Some(text) => text.into_owned(),
+        Some(text) => shown(&text),
     };
     match (row, before) {
         (None, _) => "removed".to_owned(),

@@ -53,7 +53,7 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 
 impl ImportFile {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("importing", global, output)?;
         let name = self.table_name()?;
         let bytes = read_file(&self.file)?;
         let size = bytes.len();
@@ -115,15 +115,17 @@ impl ImportFile {
                 b'\t' => "tab".to_owned(),
                 byte => format!("`{}`", char::from(byte)),
             };
-            guesses.push(format!("delimiter {shown}"));
+            guesses.push((format!("delimiter {shown}"), "--delimiter"));
         }
         if self.key.is_empty() && self.add_key.is_none() && !self.replace {
-            guesses.push(format!("key `{}`", key_names(table).join(",")));
+            guesses.push((format!("key `{}`", key_names(table).join(",")), "--key"));
         }
         if guesses.is_empty() {
             return Ok(());
         }
-        output.line(&format!("guessed: {} (--delimiter and --key overrule)", guesses.join(", ")))
+        let verb = if guesses.len() > 1 { "overrule" } else { "overrules" };
+        let (guesses, options): (Vec<_>, Vec<_>) = guesses.into_iter().unzip();
+        output.line(&format!("guessed: {} ({} {verb})", guesses.join(", "), options.join(" and ")))
     }
 }
 

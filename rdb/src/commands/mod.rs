@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod import;
 pub(crate) mod get;
@@ -28,6 +29,7 @@ use crate::time;
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
     let global = &args.global;
     match &args.command {
+        Command::Demo(command) => command.run(global, output),
         Command::DbInit(command) => command.run(global, output),
         Command::Import(command) => command.run(global, output),
         Command::Get(command) => command.run(global, output),
@@ -49,6 +51,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Checkpoint(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),
+        Command::DictValidate(command) => command.run(global, output),
     }
 }
 

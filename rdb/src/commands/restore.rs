@@ -38,7 +38,7 @@ pub(super) fn restore(
     global: &Global,
     output: &mut Output,
 ) -> Result<()> {
-    let database = locate::open(global, output)?;
+    let database = locate::open_for("restoring", global, output)?;
     let frame = database.frame_at(at)?;
     let mut transaction = database.begin()?;
     if let Some(message) = &message.message {

@@ -23,7 +23,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("reading the history", global, output)?;
         let frame = database.frame_at(&self.frame)?;
         let snapshot = database.snapshot()?;
         let before = Timestamp::from_micros(frame.timestamp.as_micros() - 1);

@@ -26,7 +26,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("reading the history", global, output)?;
         let versions = database.snapshot()?.versions(&self.table)?;
         let frames = database.frames()?;
         let frames: HashMap<_, _> = frames.iter().map(|frame| (frame.timestamp, frame)).collect();
@@ -88,7 +88,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("reading the history", global, output)?;
         let snapshot = database.snapshot()?;
         let at = database.frame_at(&self.at)?.timestamp;
         let versions = snapshot.versions(&self.table)?;
@@ -150,7 +150,7 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("comparing the versions", global, output)?;
         let frame = database.frame_at(&self.at)?;
         database.checkpoint(&[&self.table])?;
         let patch = database.export_patch(&self.table, frame.timestamp)?;
@@ -178,7 +178,7 @@ pub(crate) struct Pack {
 
 impl Pack {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open(global, output)?;
+        let database = locate::open_for("packing", global, output)?;
         database.checkpoint(&[])?;
         let mut tables = self.tables.clone();
         if tables.is_empty() {
