@@ -23,5 +23,9 @@ mod model;
 mod sessions;
 /// 120 days of five real tables.
 mod replay;
+/// Mutated files, fed to every decoder.
+mod decoders;
+/// Licences and sources of all crates.
+mod licences;
 /// Several processes on one database.
 mod processes;

@@ -126,17 +126,50 @@ fn apply_patch(old: &[u8], patch: &[u8], len: usize) -> Result<Bytes> {
         return Ok(Bytes::new());
     }
     let bad = |source: std::io::Error| Error::corrupt("the patch does not apply").caused_by(source);
+    if !parts_fit(patch) {
+        return Err(Error::corrupt("the parts of the patch do not fit"));
+    }
     let patcher = qbsdiff::Bspatch::new(patch).map_err(bad)?;
     // The patch states its own length: refuse to make room for a lie.
     if patcher.hint_target_size() != len as u64 || len > MAX {
         return Err(Error::corrupt("the patch makes another length than stated"));
     }
-    let mut new = Vec::with_capacity(len.min(1 << 20));
-    patcher.apply(old, std::io::Cursor::new(&mut new)).map_err(bad)?;
-    if new.len() != len {
+    let mut new = UpTo { bytes: Vec::with_capacity(len.min(1 << 20)), len };
+    patcher.apply(old, &mut new).map_err(bad)?;
+    if new.bytes.len() != len {
         return Err(Error::corrupt("the patch makes another length than stated"));
     }
-    Ok(Bytes::from(new))
+    Ok(Bytes::from(new.bytes))
+}
+
+/// Whether the lengths in the header of a patch (magic, control, difference, target) stay within it: `qbsdiff`
+/// adds them up without a check.
+fn parts_fit(patch: &[u8]) -> bool {
+    let mut reader = Reader::new(Bytes::copy_from_slice(patch.get(8..32).unwrap_or_default()));
+    // Numbers have their sign in the top bit.
+    let mut part = || usize::try_from(reader.i64().ok()?).ok();
+    let sum = part().zip(part()).and_then(|(control, difference)| control.checked_add(difference));
+    sum.is_some_and(|sum| sum <= patch.len() - 32) && part().is_some()
+}
+
+/// Takes so many bytes and no more: what a patch makes is only known when it was made.
+struct UpTo {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Write for UpTo {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() > self.len - self.bytes.len() {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Patches of more than this are not written: such changesets go to the codec `rows`.
