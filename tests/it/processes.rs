@@ -38,3 +38,31 @@ fn many_processes_write_at_once() {
     assert_eq!(database.frames().unwrap().len(), 1 + PROCESSES * ROWS);
     assert_eq!(snapshot.table("t").unwrap().rows() as usize, 1 + PROCESSES * ROWS);
 }
+
+/// What another handle wrote into a table's file is taken in, not written once more.
+#[test]
+fn a_checkpoint_of_another_handle_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = reedbase::Database::create(folder.path().join("db")).unwrap();
+    let mut transaction = one.begin().unwrap();
+    transaction.create_table("t", &reedbase::csv("id,x\n1,a\n2,b\n", &["id"]).unwrap()).unwrap();
+    transaction.commit().unwrap();
+    let other = reedbase::Database::open(folder.path().join("db")).unwrap();
+    let set = |database: &reedbase::Database, value: i64| {
+        let mut transaction = database.begin().unwrap();
+        transaction.update("t", 1_i64, [("x", value)]).unwrap();
+        transaction.commit().unwrap();
+    };
+    set(&one, 1);
+    set(&other, 2);
+    assert_eq!(one.checkpoint(&[]).unwrap().written.len(), 1);
+    assert!(other.checkpoint(&[]).unwrap().written.is_empty());
+    set(&one, 3);
+    assert_eq!(other.checkpoint(&[]).unwrap().written.len(), 1);
+    for database in [&one, &other] {
+        let snapshot = database.snapshot().unwrap();
+        assert_eq!(snapshot.get("t", 1_i64).unwrap().unwrap().get("x").as_deref(), Some("3"));
+        assert_eq!(snapshot.versions("t").unwrap().len(), 4);
+        assert_eq!(snapshot.history("t", 1_i64).unwrap().len(), 4);
+    }
+}

@@ -55,7 +55,7 @@ pub(super) fn if_due(inner: &Arc<Inner>, touched: &[TableName]) -> Result<()> {
             in_background(inner, due);
             Ok(())
         }
-        _ => checkpoint(inner, Some(&due)).map(drop),
+        _ => write_tables(inner, Some(&due), Which::Late).map(drop),
     }
 }
 
@@ -71,7 +71,7 @@ fn in_background(inner: &Arc<Inner>, due: Vec<TableName>) {
     let shared = Arc::clone(inner);
     let started =
         std::thread::Builder::new().name("reedbase-checkpoint".to_owned()).spawn(move || {
-            drop(checkpoint(&shared, Some(&due)));
+            drop(write_tables(&shared, Some(&due), Which::Late));
             shared.writing.store(false, Ordering::Release);
         });
     if started.is_err() {
@@ -93,11 +93,29 @@ pub(super) fn checkpoint(
     inner: &Inner,
     names: Option<&Vec<TableName>>,
 ) -> Result<CheckpointReport> {
+    write_tables(inner, names, Which::Behind)
+}
+
+/// Which tables a checkpoint writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that lack something.
+    Behind,
+    /// Those whose journal has grown too long.
+    Late,
+}
+
+fn write_tables(
+    inner: &Inner,
+    names: Option<&Vec<TableName>>,
+    which: Which,
+) -> Result<CheckpointReport> {
     inner.check_writable()?;
     let Some(lock) = &inner.checkpoint_lock else { return Ok(CheckpointReport::default()) };
     let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
     let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
     inner.refresh()?;
+    take_in_written(inner)?;
     let state = inner.flush.visible();
     let storage = inner.store.storage();
     let mut users = UserDictionary::read(&**storage)?;
@@ -106,7 +124,8 @@ pub(super) fn checkpoint(
     let mut report = CheckpointReport::default();
     for table in state.tables() {
         let wanted = names.is_none_or(|names| names.contains(table.name()));
-        if !wanted || table.pending_len() == 0 {
+        let enough = which == Which::Behind || lateness(table, inner) > 0;
+        if !wanted || table.pending_len() == 0 || !enough {
             continue;
         }
         let writer = TableWriter { inner, state: table, users: &mut users };
@@ -121,6 +140,20 @@ pub(super) fn checkpoint(
     }
     begin_journal_anew(inner, names.is_none())?;
     Ok(report)
+}
+
+/// Takes in the files that other processes wrote meanwhile: what they hold need not be written again.
+fn take_in_written(inner: &Inner) -> Result<()> {
+    for table in inner.flush.visible().tables() {
+        let Some(oldest) = table.pending().next() else { continue };
+        let mark = Mark::read(&**inner.store.storage(), table.name(), "mark")?;
+        if mark.is_some_and(|mark| mark.version >= oldest.info.timestamp)
+            && let Some(stored) = inner.store.open(table.name())?
+        {
+            inner.replace_state(|now| now.settle(table.name(), &stored.table, &inner.store))?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts all versions of a table into one pack, and all frames into another.
