@@ -126,6 +126,46 @@ fn crates_depend_in_one_direction() {
     );
 }
 
+/// `docs/promises.md` names tests that exist.
+#[test]
+fn promises_name_tests_that_exist() {
+    let text = fs::read_to_string(root().join("docs/promises.md")).unwrap();
+    let sources: Vec<String> = ["plugin-api", "kernel", "rdb"]
+        .iter()
+        .flat_map(|folder| rust_files(&root().join(folder)))
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let mut missing = Vec::new();
+    let mut checked = 0;
+    for row in text.lines().filter_map(|line| line.strip_prefix("| ")) {
+        // Names stand between backquotes, after the word that says what they are.
+        let held = row.rsplit(" | ").next().unwrap();
+        let parts: Vec<&str> = held.split('`').collect();
+        let mut kind = "";
+        for pair in parts.chunks(2) {
+            let [before, name] = pair else { continue };
+            let word = before.trim_matches([',', ';', ' ']).rsplit(' ').next().unwrap();
+            kind = if word.is_empty() || word == "and" { kind } else { word.trim_end_matches('s') };
+            let module = root().join(format!("tests/it/{name}.rs")).is_file();
+            let there = match (kind, name.rsplit_once("tests::")) {
+                _ if module => true,
+                ("session", _) => root().join(format!("tests/it/sessions/{name}.script")).is_file(),
+                ("script", _) => root().join(format!("tests/it/scripts/{name}.script")).is_file(),
+                (_, Some((_, test))) => {
+                    sources.iter().any(|text| text.contains(&format!("fn {test}(")))
+                }
+                _ => continue,
+            };
+            checked += 1;
+            if !there {
+                missing.push(format!("{kind} {name}"));
+            }
+        }
+    }
+    assert!(checked > 15, "only {checked} names were found");
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// A file that cannot be read in one go should be two.
 #[test]
 fn files_stay_short() {
