@@ -42,16 +42,7 @@ const STEPS: [(&str, &[&str]); 15] = [
     ),
     (
         "Somebody else adds a page …",
-        &[
-            "--user",
-            "ben",
-            "insert",
-            "pages",
-            "id=contact",
-            "title=Contact",
-            "slug=/contact",
-            "author=ben",
-        ],
+        &["--user", "ben", "insert", "pages", "id=contact", "title=Contact", "author=ben"],
     ),
     ("… and removes one.", &["--user", "ben", "delete", "pages", "press"]),
     ("Who changed what?", &["log"]),
@@ -60,7 +51,7 @@ const STEPS: [(&str, &[&str]); 15] = [
         "Monday's export from another program replaces the table. Only what differs is stored.",
         &["import", "monday.csv", "--table", "pages", "--replace", "-m", "monday's export"],
     ),
-    ("It was an old one: it lost two pages, and this morning's title.", &["show", "HEAD"]),
+    ("It was an old one: it lost three pages, and this morning's title.", &["show", "HEAD"]),
     ("Bring the table back as it was one frame ago.", &["restore", "pages", "--at", "HEAD~1"]),
     ("The life of one row.", &["history", "pages", "home"]),
     (
