@@ -27,5 +27,7 @@ mod replay;
 mod decoders;
 /// Licences and sources of all crates.
 mod licences;
+/// An editor that saves a table at the worst moment.
+mod editor;
 /// Several processes on one database.
 mod processes;

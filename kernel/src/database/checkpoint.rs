@@ -11,25 +11,22 @@
 //!   becomes mark; sync the folder
 //! journal                        begun anew when no table needs it any more
 //! ```
-//!
-//! What comes out of the exchange must be the file of the old mark. If it is not, somebody saved an edit
-//! at that moment: it is put back, and the table waits.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 
-use reedbase_plugin_api::{Bytes, Error, Result, TableName};
+use reedbase_plugin_api::{Result, TableName};
 
 use super::inner::{Checkpoints, Inner};
 use super::new_versions::write_versions;
+use super::table_file::TableFile;
 use crate::cache;
-use crate::history::{Folded, History, fold, pack_everything};
+use crate::history::{Folded, fold, pack_everything};
+use crate::limits::Limits;
 use crate::log::{FrameIndex, UserDictionary};
-use crate::mark::{Mark, table_path};
-use crate::progress::{Progress, Work};
+use crate::mark::Mark;
 use crate::state::{State, TableState};
-use crate::storage::{Access, File, LockGuard, LockMode, Storage, read_all};
+use crate::storage::{LockGuard, LockMode};
 use crate::table::Table;
 
 /// What a checkpoint did.
@@ -128,8 +125,8 @@ fn write_tables(
         if !wanted || table.pending_len() == 0 || !enough {
             continue;
         }
-        let writer = TableWriter { inner, state: table, users: &mut users };
-        match writer.write().map_err(|error| error.at_table(table.name().as_str()))? {
+        let written = write_table(inner, table, &mut users);
+        match written.map_err(|error| error.at_table(table.name().as_str()))? {
             Some(base) => {
                 let name = table.name();
                 inner.replace_state(|now| now.settle(name, &base, &inner.store))?;
@@ -203,181 +200,35 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes one table.
-struct TableWriter<'a> {
-    inner: &'a Inner,
-    state: &'a TableState,
-    users: &'a mut UserDictionary,
+/// Writes the versions, the log and the file of one table. `None` if the file was edited outside.
+fn write_table(
+    inner: &Inner,
+    state: &TableState,
+    users: &mut UserDictionary,
+) -> Result<Option<Table>> {
+    let table = state.table(&inner.store)?.clone();
+    let file = TableFile { inner, state };
+    file.storage().create_folder(file.path("").trim_end_matches('/'))?;
+    file.finish_last_swap()?;
+    file.remove_unfinished()?;
+    write_versions(inner, state, users)?;
+    let history = inner.store.history(state.name());
+    let versions = fold(&history, inner.store.limits())?;
+    if keyframe_is_due(versions.weight_since_copy()?, &table, inner.store.limits()) {
+        history.write_keyframe(&table)?;
+        file.sync_folder()?;
+    }
+    let Some(mark) = file.write(&table)? else { return Ok(None) };
+    let base = table.flatten()?;
+    if mark.size >= inner.store.limits().cached_min {
+        // The cache is never needed.
+        let layout = base.base().layout();
+        drop(cache::write(file.storage(), state.name(), &mark.sha256, &layout));
+    }
+    Ok(Some(base))
 }
 
-impl TableWriter<'_> {
-    /// Writes versions, logs and file. `None` if the file was edited outside.
-    fn write(self) -> Result<Option<Table>> {
-        let table = self.state.table(&self.inner.store)?.clone();
-        let folder = self.path("");
-        self.storage().create_folder(folder.trim_end_matches('/'))?;
-        self.finish_last_swap()?;
-        self.remove_unfinished()?;
-        write_versions(self.inner, self.state, self.users)?;
-        let history = self.inner.store.history(self.state.name());
-        let versions = fold(&history, self.inner.store.limits())?;
-        self.write_keyframe_if_due(&table, &history, versions.weight_since_copy()?)?;
-        let Some(mark) = self.write_file(&table)? else { return Ok(None) };
-        let base = table.flatten()?;
-        if mark.size >= self.inner.store.limits().cached_min {
-            // The cache is never needed.
-            let layout = base.base().layout();
-            drop(cache::write(self.storage(), self.state.name(), &mark.sha256, &layout));
-        }
-        Ok(Some(base))
-    }
-
-    fn storage(&self) -> &dyn Storage {
-        &**self.inner.store.storage()
-    }
-
-    fn path(&self, name: &str) -> String {
-        table_path(self.state.name(), name)
-    }
-
-    fn sync_folder(&self) -> Result<()> {
-        self.storage().sync_folder(self.path("").trim_end_matches('/'))
-    }
-
-    /// Writes a keyframe if the deltas since the last whole copy have come to weigh as much.
-    fn write_keyframe_if_due(&self, table: &Table, history: &History, weight: u64) -> Result<()> {
-        let limits = self.inner.store.limits();
-        let enough = (table.file_len() / limits.keyframe_part.max(1)).max(limits.keyframe_min);
-        if weight > enough {
-            history.write_keyframe(table)?;
-            self.sync_folder()?;
-        }
-        Ok(())
-    }
-
-    /// Completes, or takes back, what a crash left between exchange and mark.
-    fn finish_last_swap(&self) -> Result<()> {
-        let Some(next) = Mark::read(self.storage(), self.state.name(), "mark.next").ok().flatten()
-        else {
-            return Ok(());
-        };
-        let current = self.storage().read(&self.path("current.csv"))?;
-        if current.is_some_and(|bytes| next.matches(&bytes)) {
-            self.keep_displaced()?;
-            self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
-        } else {
-            self.storage().remove(&self.path("mark.next"))?;
-        }
-        self.storage().remove(&self.path("current.csv.new"))?;
-        self.sync_folder()
-    }
-
-    /// Files that a crash left half written.
-    fn remove_unfinished(&self) -> Result<()> {
-        for name in self.storage().list(self.path("").trim_end_matches('/'))? {
-            if name.ends_with(".new") {
-                self.storage().remove(&self.path(&name))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What came out of an exchange is the file of the old mark, or an edit that must not be lost.
-    fn keep_displaced(&self) -> Result<()> {
-        let Some(bytes) = self.storage().read(&self.path("current.csv.new"))? else {
-            return Ok(());
-        };
-        let old = Mark::read(self.storage(), self.state.name(), "mark")?;
-        if old.is_none_or(|old| old.matches(&bytes)) {
-            return Ok(());
-        }
-        let kept = format!("current.csv.edited-{}", self.state.version());
-        self.storage().rename(&self.path("current.csv.new"), &self.path(&kept))
-    }
-
-    /// Writes the file and puts it in the place of the old one. `None` if that was edited outside.
-    fn write_file(&self, table: &Table) -> Result<Option<Mark>> {
-        if self.inner.store.is_edited_outside(self.state.name())? {
-            return Ok(None);
-        }
-        let aside = self.path("current.csv.new");
-        let file = self.storage().create(&aside)?;
-        // The checksums of a large file take as long as writing it does: another thread computes them.
-        let builder = std::thread::scope(|scope| {
-            let (pieces, hashed) = sync_channel::<Bytes>(PIECES_AHEAD);
-            let hashing = std::thread::Builder::new().spawn_scoped(scope, move || {
-                let mut builder = Mark::builder();
-                hashed.iter().for_each(|piece| builder.update(&piece));
-                builder
-            });
-            let hashing = hashing.map_err(|source| Error::io("start a thread", "", source))?;
-            let progress = self.inner.store.progress();
-            write_pieces(table, &*file, &pieces, progress)?;
-            drop(pieces);
-            hashing.join().map_err(|_| Error::internal("the checksums could not be computed"))
-        })?;
-        let mark = builder.finish(table.version(), table.shape(), &*file)?;
-        self.storage().write_new(&self.path("mark.next"), mark.to_text().as_bytes())?;
-        self.sync_folder()?;
-        if !self.swap()? {
-            self.storage().remove(&self.path("mark.next"))?;
-            self.storage().remove(&aside)?;
-            return Ok(None);
-        }
-        self.storage().remove(&aside)?;
-        Ok(Some(mark))
-    }
-
-    /// Exchanges old and new under the lock. `false` if what came out is not ours: then all is as before.
-    fn swap(&self) -> Result<bool> {
-        let _head = self.inner.head();
-        let _lock = self.inner.lock()?;
-        let (aside, current) = (self.path("current.csv.new"), self.path("current.csv"));
-        let old = Mark::read(self.storage(), self.state.name(), "mark")?;
-        if self.storage().open(&current, Access::Read)?.is_none() {
-            if old.is_some() {
-                return Ok(false);
-            }
-            self.storage().rename(&aside, &current)?;
-            self.storage().sync_folder("tables")?;
-        } else {
-            self.storage().exchange(&aside, &current)?;
-            let displaced = self.storage().open(&aside, Access::Read)?;
-            let ours = match (displaced, old) {
-                (Some(file), Some(old)) => {
-                    old.has_stamp(&file.stat()?) || old.matches(&read_all(&*file)?)
-                }
-                _ => false,
-            };
-            if !ours {
-                self.storage().exchange(&aside, &current)?;
-                return Ok(false);
-            }
-        }
-        self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
-        self.sync_folder()?;
-        Ok(true)
-    }
-}
-
-/// How many pieces of a table may wait for their checksums.
-const PIECES_AHEAD: usize = 64;
-
-/// Writes the table's file and syncs it; each piece is passed on.
-fn write_pieces(
-    table: &Table,
-    file: &dyn File,
-    pieces: &SyncSender<Bytes>,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let mut at = 0;
-    table.for_each_piece(|piece: Bytes| {
-        file.write_at(&piece, at)?;
-        at += piece.len() as u64;
-        progress.at(Work::Write, at, table.file_len());
-        // The receiver is there as long as the sender is.
-        drop(pieces.send(piece));
-        Ok(())
-    })?;
-    file.sync()
+/// Whether the deltas since the last whole copy have come to weigh as much as one.
+fn keyframe_is_due(weight: u64, table: &Table, limits: &Limits) -> bool {
+    weight > (table.file_len() / limits.keyframe_part.max(1)).max(limits.keyframe_min)
 }

@@ -13,6 +13,7 @@ mod history;
 mod when;
 mod status;
 mod new_versions;
+mod table_file;
 mod checkpoint;
 mod transaction;
 mod commit;
