@@ -125,26 +125,24 @@ fn a_failing_disk_fails_one_command() {
                     break;
                 }
                 let context = format!("{name}: {fault:?} at operation {at}");
-                let files = storage.view();
-                let storage = Arc::new(MemoryStorage::from_files(files));
-                let opened = OpenOptions::new()
-                    .limits(Limits::tiny())
-                    .storage(storage)
-                    .create(true)
-                    .open("");
-                let database = opened.unwrap_or_else(|error| panic!("{context}: {error:?}"));
-                let snapshot = database.snapshot().unwrap();
-                for ((table, timestamp), text) in &acknowledged {
-                    let at = Timestamp::from_micros(*timestamp);
-                    let found = snapshot.table_at(table, at).and_then(|table| table.to_bytes());
-                    let found = found.unwrap_or_else(|error| panic!("{context}: {error:?}"));
-                    assert_eq!(
-                        String::from_utf8_lossy(&found),
-                        *text,
-                        "{context}: {table} at {at}"
-                    );
-                }
+                check_versions(storage.view(), &acknowledged, &context);
+                // And if the machine stops then, without what was never synced, or lost by a sync that failed.
+                check_versions(storage.image_after_crash(0), &acknowledged, &context);
             }
         }
+    }
+}
+
+/// All these versions are there.
+fn check_versions(files: BTreeMap<String, Vec<u8>>, acknowledged: &Past, context: &str) {
+    let storage = Arc::new(MemoryStorage::from_files(files));
+    let options = OpenOptions::new().limits(Limits::tiny()).storage(storage).create(true);
+    let database = options.open("").unwrap_or_else(|error| panic!("{context}: {error:?}"));
+    let snapshot = database.snapshot().unwrap();
+    for ((table, timestamp), text) in acknowledged {
+        let at = Timestamp::from_micros(*timestamp);
+        let found = snapshot.table_at(table, at).and_then(|table| table.to_bytes());
+        let found = found.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        assert_eq!(String::from_utf8_lossy(&found), *text, "{context}: {table} at {at}");
     }
 }

@@ -66,3 +66,36 @@ fn a_checkpoint_of_another_handle_is_not_repeated() {
         assert_eq!(snapshot.history("t", 1_i64).unwrap().len(), 4);
     }
 }
+
+/// Handles of their own, as processes have them, without a pause in between: no frame is lost or written over.
+#[test]
+fn many_handles_write_without_a_pause() {
+    const HANDLES: i64 = 4;
+    const ROWS: i64 = 150;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let database = reedbase::Database::create(&path).unwrap();
+    let mut transaction = database.begin().unwrap();
+    transaction.create_table("t", &reedbase::csv("id,by\n", &["id"]).unwrap()).unwrap();
+    transaction.commit().unwrap();
+    std::thread::scope(|scope| {
+        for handle in 0..HANDLES {
+            let path = &path;
+            scope.spawn(move || {
+                let database = reedbase::Database::open(path).unwrap();
+                for row in 0..ROWS {
+                    let mut transaction = database.begin().unwrap();
+                    transaction.insert("t", [("id", handle * ROWS + row), ("by", handle)]).unwrap();
+                    transaction.commit().unwrap();
+                }
+            });
+        }
+    });
+    for database in [database, reedbase::Database::open(&path).unwrap()] {
+        let snapshot = database.snapshot().unwrap();
+        assert_eq!(snapshot.table("t").unwrap().rows() as i64, HANDLES * ROWS);
+        let missing = (0..HANDLES * ROWS).find(|key| snapshot.get("t", *key).unwrap().is_none());
+        assert_eq!(missing, None);
+        assert_eq!(database.frames().unwrap().len() as i64, 1 + HANDLES * ROWS);
+    }
+}

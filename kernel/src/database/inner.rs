@@ -192,6 +192,12 @@ impl Inner {
             }
             read => read?,
         }
+        if head.journal.has_failed() && self.lock.is_some() {
+            let _lock = self.lock()?;
+            self.read_on(&mut head)?;
+            head.journal.prepare()?;
+            self.note(&head);
+        }
         let position = head.journal.position();
         drop(head);
         self.make_durable(position)
@@ -227,7 +233,10 @@ impl Head {
                 tables.push((name, mark.version));
             }
         }
-        let (journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
+        let (mut journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
+        if cut {
+            journal.prepare()?;
+        }
         let mut state = State::new(tables);
         for frame in &scan.frames {
             state = state.advance(frame, &[], store)?;

@@ -63,13 +63,19 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Makes a segment, durable with its name.
+    /// Makes a segment, durable with its name. It gets its name when it is whole: after a sync that failed
+    /// nobody must go on in a file whose header may never reach the disk.
     pub(super) fn create(storage: &dyn Storage, number: u64, before: Before) -> Result<Self> {
         let path = segment_name(number);
-        let file = storage.create(&path)?;
+        let aside = format!("{path}.new");
+        let file = storage.create(&aside)?;
         file.write_at(&header(number, before), 0)?;
         file.sync()?;
-        storage.sync_folder("journal")?;
+        storage.rename(&aside, &path)?;
+        if let Err(error) = storage.sync_folder("journal") {
+            drop(storage.remove(&path));
+            return Err(error);
+        }
         Ok(Self { number, file, before })
     }
 

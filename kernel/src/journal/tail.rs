@@ -95,7 +95,13 @@ impl Journal {
                 scan.torn.extend(journal.cut_torn_tail()?);
             }
         }
-        let journal = journal.ok_or_else(|| Error::internal("the journal has no segment"))?;
+        let mut journal: Self =
+            journal.ok_or_else(|| Error::internal("the journal has no segment"))?;
+        journal.behind.state = journal.segment.state()?;
+        if cut && journal.end == START {
+            // Whoever made it may have failed to make its name durable.
+            journal.storage.sync_folder("journal")?;
+        }
         Ok((journal, scan))
     }
 
@@ -271,6 +277,12 @@ impl Journal {
             State::Failed(durable) => self.leave_failed(durable),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a sync failed in this segment. What was written since the one before may never reach the disk,
+    /// though it can be read and further syncs succeed: [`prepare`](Self::prepare) before it is shown.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.behind.state, State::Failed(_))
     }
 
     /// Copies every whole record past the last known sync into a new segment, and goes on there.

@@ -5,7 +5,8 @@
 //!
 //! - data written to a file before its last sync is there; of the later writes any subset is, and the
 //!   last of them may be torn;
-//! - names changed in a folder before its last sync are so; of the later changes a prefix is.
+//! - names changed in a folder before its last sync are so; of the later changes a prefix is;
+//! - what was written before a sync that failed is as if it was never synced, whatever syncs come later.
 //!
 //! Which subset, prefix and tear is drawn from a seed, so that a failing image can be made again.
 
@@ -50,14 +51,40 @@ struct Record {
 
 #[derive(Clone)]
 enum Operation {
-    Create { path: String, inode: u64 },
-    Write { inode: u64, offset: u64, bytes: Vec<u8> },
-    SetLen { inode: u64, len: u64 },
-    Sync { inode: u64 },
-    Rename { from: String, to: String },
-    Exchange { one: String, other: String },
-    Remove { path: String },
-    SyncFolder { folder: String },
+    Create {
+        path: String,
+        inode: u64,
+    },
+    Write {
+        inode: u64,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    SetLen {
+        inode: u64,
+        len: u64,
+    },
+    Sync {
+        inode: u64,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Exchange {
+        one: String,
+        other: String,
+    },
+    Remove {
+        path: String,
+    },
+    SyncFolder {
+        folder: String,
+    },
+    /// A sync that failed: the system may have dropped what was to be written, and think it clean.
+    FailedSync {
+        inode: u64,
+    },
 }
 
 impl fmt::Debug for FaultyStorage {
@@ -117,10 +144,11 @@ impl FaultyStorage {
     }
 
     /// Fails if a fault is due, else acts and records what was done. `torn` is what a crash in the middle
-    /// of the operation may leave.
+    /// of the operation may leave, `dropped` what its failure does.
     fn step<T>(
         &self,
         torn: Option<Operation>,
+        dropped: Option<Operation>,
         act: impl FnOnce() -> Result<(T, Operation)>,
     ) -> Result<T> {
         let mut record = self.lock();
@@ -136,6 +164,7 @@ impl FaultyStorage {
             }
         };
         record.fault = None;
+        record.operations.extend(dropped.filter(|_| fault != Fault::Crash));
         if fault == Fault::Crash && !record.crashed {
             record.crashed = true;
             record.operations.extend(torn);
@@ -155,7 +184,7 @@ impl Storage for FaultyStorage {
     }
 
     fn create(&self, path: &str) -> Result<Arc<dyn File>> {
-        let (file, inode) = self.step(None, || {
+        let (file, inode) = self.step(None, None, || {
             let file = self.view.create(path)?;
             let inode = file.stat()?.inode;
             Ok(((file, inode), Operation::Create { path: path.to_owned(), inode }))
@@ -183,22 +212,22 @@ impl Storage for FaultyStorage {
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let operation = Operation::Rename { from: from.to_owned(), to: to.to_owned() };
-        self.step(None, || Ok((self.view.rename(from, to)?, operation)))
+        self.step(None, None, || Ok((self.view.rename(from, to)?, operation)))
     }
 
     fn exchange(&self, one: &str, other: &str) -> Result<()> {
         let operation = Operation::Exchange { one: one.to_owned(), other: other.to_owned() };
-        self.step(None, || Ok((self.view.exchange(one, other)?, operation)))
+        self.step(None, None, || Ok((self.view.exchange(one, other)?, operation)))
     }
 
     fn remove(&self, path: &str) -> Result<()> {
         let operation = Operation::Remove { path: path.to_owned() };
-        self.step(None, || Ok((self.view.remove(path)?, operation)))
+        self.step(None, None, || Ok((self.view.remove(path)?, operation)))
     }
 
     fn sync_folder(&self, folder: &str) -> Result<()> {
         let operation = Operation::SyncFolder { folder: folder.to_owned() };
-        self.step(None, || Ok(((), operation)))
+        self.step(None, None, || Ok(((), operation)))
     }
 
     fn lock_file(&self, path: &str) -> Result<Option<Box<dyn LockFile>>> {
@@ -220,18 +249,20 @@ impl File for FaultyFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         let operation = Operation::Write { inode: self.inode, offset, bytes: bytes.to_vec() };
-        self.storage
-            .step(Some(operation.clone()), || Ok((self.file.write_at(bytes, offset)?, operation)))
+        self.storage.step(Some(operation.clone()), None, || {
+            Ok((self.file.write_at(bytes, offset)?, operation))
+        })
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
         let operation = Operation::SetLen { inode: self.inode, len };
-        self.storage.step(None, || Ok((self.file.set_len(len)?, operation)))
+        self.storage.step(None, None, || Ok((self.file.set_len(len)?, operation)))
     }
 
     fn sync(&self) -> Result<()> {
         let operation = Operation::Sync { inode: self.inode };
-        self.storage.step(None, || Ok(((), operation)))
+        let dropped = Operation::FailedSync { inode: self.inode };
+        self.storage.step(None, Some(dropped), || Ok(((), operation)))
     }
 
     fn stat(&self) -> Result<Stat> {
@@ -256,6 +287,7 @@ fn durable(operations: &[Operation]) -> Vec<bool> {
         .rev()
         .map(|operation| match operation {
             Operation::Sync { inode } => files.insert(*inode),
+            Operation::FailedSync { inode } => files.remove(inode),
             Operation::SyncFolder { folder } => folders.insert(folder.as_str()),
             Operation::Write { inode, .. } | Operation::SetLen { inode, .. } => {
                 files.contains(inode)
@@ -311,7 +343,9 @@ impl Disk {
                     content.resize(usize::try_from(*len).unwrap_or(usize::MAX), 0);
                 }
             }
-            Operation::Sync { .. } | Operation::SyncFolder { .. } => {}
+            Operation::Sync { .. }
+            | Operation::SyncFolder { .. }
+            | Operation::FailedSync { .. } => {}
             names => self.replay_name(names, fate, choice),
         }
     }
