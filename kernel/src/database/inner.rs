@@ -233,10 +233,7 @@ impl Head {
                 tables.push((name, mark.version));
             }
         }
-        let (mut journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
-        if cut {
-            journal.prepare()?;
-        }
+        let (journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
         let mut state = State::new(tables);
         for frame in &scan.frames {
             state = state.advance(frame, &[], store)?;
