@@ -1,8 +1,9 @@
 //! Making commits durable: threads of one process share a sync.
 //!
 //! Whoever finds no sync under way leads the next one: it syncs everything that was appended so far, for
-//! itself and for all who wait. Those who come meanwhile wait for it, and one of them leads the next. What
-//! was synced becomes visible to readers; nobody reads what a power cut could still take back.
+//! itself and for all who wait. Those who append meanwhile wait for the one after that, and one of them leads
+//! it; the others are not woken before it is done. What was synced becomes visible to readers; nobody reads
+//! what a power cut could still take back.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -16,7 +17,8 @@ use crate::storage::File;
 #[derive(Debug)]
 pub(super) struct Flush {
     progress: Mutex<Progress>,
-    changed: Condvar,
+    /// Where threads wait for syncs with even and with odd numbers.
+    done: [Condvar; 2],
     visible: RwLock<Arc<State>>,
 }
 
@@ -25,7 +27,10 @@ struct Progress {
     /// The last append: where it ended, in which file, and the state it made.
     appended: (Position, Arc<dyn File>, Arc<State>),
     synced: Position,
-    leading: bool,
+    /// How many syncs were begun.
+    syncs: usize,
+    /// What the sync under way makes durable.
+    under_way: Option<Position>,
     failed: bool,
 }
 
@@ -34,8 +39,9 @@ impl Flush {
     pub(super) fn new(position: Position, file: Arc<dyn File>, state: Arc<State>) -> Self {
         let visible = RwLock::new(Arc::clone(&state));
         let appended = (position, file, state);
-        let progress = Progress { appended, synced: position, leading: false, failed: false };
-        Self { progress: Mutex::new(progress), changed: Condvar::new(), visible }
+        let progress =
+            Progress { appended, synced: position, syncs: 0, under_way: None, failed: false };
+        Self { progress: Mutex::new(progress), done: Default::default(), visible }
     }
 
     /// What readers see.
@@ -94,16 +100,22 @@ impl Flush {
                 let source = Error::internal("the sync of another thread failed");
                 return Err(Journal::outcome_unknown(source));
             }
-            if progress.leading {
-                progress = self.changed.wait(progress).unwrap_or_else(PoisonError::into_inner);
+            if let Some(target) = progress.under_way {
+                let sync = progress.syncs + usize::from(position > target);
+                progress = self.done(sync).wait(progress).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            progress.leading = true;
+            progress.syncs += 1;
+            let sync = progress.syncs;
             let (target, file, state) = progress.appended.clone();
+            progress.under_way = Some(target);
             drop(progress);
             let synced = file.sync();
             progress = self.lock();
-            progress.leading = false;
+            progress.under_way = None;
+            self.done(sync).notify_all();
+            // One of those who came too late for this one leads the next.
+            self.done(sync + 1).notify_one();
             match synced {
                 Ok(()) => {
                     progress.synced = progress.synced.max(target);
@@ -111,12 +123,17 @@ impl Flush {
                 }
                 Err(error) => {
                     progress.failed = true;
-                    self.changed.notify_all();
+                    self.done(sync + 1).notify_all();
                     return Err(Journal::outcome_unknown(error));
                 }
             }
-            self.changed.notify_all();
         }
+    }
+
+    /// Where to wait for the sync with this number.
+    fn done(&self, sync: usize) -> &Condvar {
+        let [even, odd] = &self.done;
+        if sync.is_multiple_of(2) { even } else { odd }
     }
 
     fn show(&self, state: Arc<State>) {

@@ -1,6 +1,6 @@
 //! What the clones of a handle share: the newest state, the journal behind it, and the locks.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reedbase_plugin_api::{Error, ErrorKind, Result, TableName};
@@ -53,6 +53,8 @@ pub(super) struct Inner {
     /// Whether a thread is writing files.
     pub(super) writing: AtomicBool,
     pub(super) flush: Flush,
+    /// How often somebody began to look for what other processes appended.
+    looks: AtomicU64,
     pub(super) notices: Vec<String>,
     head: Mutex<Head>,
     /// `None` if the folder cannot be written.
@@ -112,6 +114,7 @@ impl Inner {
             checkpoints,
             writing,
             flush,
+            looks: AtomicU64::new(0),
             notices,
             head,
             lock,
@@ -162,6 +165,7 @@ impl Inner {
     }
 
     fn read_frames(&self, head: &mut Head) -> Result<()> {
+        self.looks.fetch_add(1, Ordering::AcqRel);
         let frames = head.journal.tail()?;
         let mut state = None;
         for frame in &frames {
@@ -183,7 +187,14 @@ impl Inner {
 
     /// Shows what other processes committed, synced first.
     pub(super) fn refresh(&self) -> Result<()> {
+        let looks = self.looks.load(Ordering::Acquire);
         let mut head = self.head();
+        if self.looks.load(Ordering::Acquire) != looks {
+            // Another thread began to look after we were asked: it saw all that we would see.
+            let position = head.journal.position();
+            drop(head);
+            return self.make_durable(position);
+        }
         match self.read_frames(&mut head) {
             Err(error) if error.is_not_found() => {
                 let lock = self.lock.is_some().then(|| self.lock()).transpose()?;
