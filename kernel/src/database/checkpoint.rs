@@ -115,6 +115,8 @@ fn write_tables(
     take_in_written(inner)?;
     let state = inner.flush.visible();
     let storage = inner.store.storage();
+    storage.remove_unfinished("frames")?;
+    storage.remove_unfinished("registry")?;
     let mut users = UserDictionary::read(&**storage)?;
     log_frames(inner, &state, &mut users)?;
     inner.replace_state(|now| Ok(now.without_frames(state.newest())))?;
@@ -194,6 +196,7 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
     if !worth_it || !settled {
         return Ok(());
     }
+    inner.store.storage().remove_unfinished("journal")?;
     head.journal.roll()?;
     head.journal.remove_old_segments()?;
     inner.note(&head);
@@ -210,7 +213,7 @@ fn write_table(
     let file = TableFile { inner, state };
     file.storage().create_folder(file.path("").trim_end_matches('/'))?;
     file.finish_last_swap()?;
-    file.remove_unfinished()?;
+    file.storage().remove_unfinished(file.path("").trim_end_matches('/'))?;
     write_versions(inner, state, users)?;
     let history = inner.store.history(state.name());
     let versions = fold(&history, inner.store.limits())?;

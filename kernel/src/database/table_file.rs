@@ -51,16 +51,6 @@ impl TableFile<'_> {
         self.sync_folder()
     }
 
-    /// Files that a crash left half written.
-    pub(super) fn remove_unfinished(&self) -> Result<()> {
-        for name in self.storage().list(self.path("").trim_end_matches('/'))? {
-            if name.ends_with(".new") {
-                self.storage().remove(&self.path(&name))?;
-            }
-        }
-        Ok(())
-    }
-
     /// What came out of an exchange is the file of the old mark, or an edit that must not be lost.
     fn keep_displaced(&self) -> Result<()> {
         let Some(bytes) = self.storage().read(&self.path("current.csv.new"))? else {

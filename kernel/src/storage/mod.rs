@@ -162,6 +162,13 @@ impl dyn Storage + '_ {
         self.rename(&aside, path)
     }
 
+    /// Removes what a crash left half written in a folder. Only for those who alone write there.
+    pub fn remove_unfinished(&self, folder: &str) -> Result<()> {
+        let names = self.list(folder)?;
+        let mut unfinished = names.iter().filter(|name| name.ends_with(".new"));
+        unfinished.try_for_each(|name| self.remove(&format!("{folder}/{name}")))
+    }
+
     /// Writes a whole file and syncs it.
     pub fn write_new(&self, path: &str, bytes: &[u8]) -> Result<()> {
         let file = self.create(path)?;
