@@ -1,7 +1,7 @@
 //! Which versions there are, and what each changed.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
@@ -67,7 +67,12 @@ pub struct Versions {
     list: Vec<VersionInfo>,
     /// Those of the list that lie in no pack.
     unpacked: Vec<VersionInfo>,
+    /// Small changesets that were read from files of their own.
+    kept: Mutex<HashMap<Timestamp, Changeset>>,
 }
+
+/// A changeset that touches more bytes than this is not kept.
+const KEPT_MAX: usize = 1 << 14;
 
 /// What the folder of a table holds: the names of its files, and how its log looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +127,17 @@ impl History {
         let list = merge(&packs, log.versions());
         let unpacked = list.iter().filter(|version| !version.packed).cloned().collect();
         let bulk = OnceLock::new();
-        Ok(Versions { history: self.clone(), log, packs, loose, keyframes, bulk, list, unpacked })
+        Ok(Versions {
+            history: self.clone(),
+            log,
+            packs,
+            loose,
+            keyframes,
+            bulk,
+            list,
+            unpacked,
+            kept: Mutex::default(),
+        })
     }
 
     /// Whether a delta was too large for the journal. Its compression tells: such deltas are written
@@ -291,11 +306,23 @@ impl Versions {
         found: &mut Vec<(VersionInfo, Changeset)>,
     ) -> Result<()> {
         for version in wanted {
-            let name = delta_name(version.timestamp);
-            let delta = self.history.loose_delta(version.timestamp, &name)?;
-            found.push((version.clone(), delta.changeset));
+            found.push((version.clone(), self.loose_changeset(version.timestamp)?));
         }
         Ok(())
+    }
+
+    /// What a version with a file of its own changed. Young deltas are few, small and costly to decode: what
+    /// was read of them is kept.
+    fn loose_changeset(&self, version: Timestamp) -> Result<Changeset> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(changeset) = kept().get(&version) {
+            return Ok(changeset.clone());
+        }
+        let changeset = self.history.loose_delta(version, &delta_name(version))?.changeset;
+        if changeset.touched_bytes() <= KEPT_MAX {
+            kept().insert(version, changeset.clone());
+        }
+        Ok(changeset)
     }
 
     fn read_packed(
