@@ -73,8 +73,11 @@ impl Output {
         self.bytes(b"\n")
     }
 
-    /// Prints a command as it is typed in a shell.
+    /// Prints a command as it is typed in a shell; in JSON, its words.
     pub(crate) fn command(&mut self, words: &[&str]) -> Result<()> {
+        if self.json {
+            return self.json(&json!({"command": words}));
+        }
         let words: Vec<_> = words.iter().map(|word| shell_quoted(word)).collect();
         let line = self.styled(Style::Bold, &format!("$ {}", words.join(" ")));
         self.line(&line)

@@ -63,19 +63,18 @@ const STEPS: [(&str, &[&str]); 15] = [
 
 impl Demo {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        if global.db.is_some() || global.json {
-            return Err(Error::usage("the demo makes a database of its own, and talks to people")
-                .help("leave --db and --json out"));
+        if global.db.is_some() {
+            return Err(Error::usage("the demo makes a database of its own").help("leave --db out"));
         }
         self.make_folder()?;
         let shown = self.folder.display().to_string();
-        output.line(&format!("A bakery's web site, in {shown}: {}.\n", names()))?;
+        tell(&format!("A bakery's web site, in {shown}: {}.\n", names()), output)?;
         std::env::set_current_dir(&self.folder)
             .map_err(|source| Error::io("enter the folder", &self.folder, source))?;
         output.command(&["cd", &shown])?;
         for (told, words) in STEPS {
-            output.line("")?;
-            output.line(&output.styled(Style::Dim, &format!("# {told}")))?;
+            let told = output.styled(Style::Dim, &format!("# {told}"));
+            tell(&format!("\n{told}"), output)?;
             let typed = [&["rdb"], words].concat();
             output.command(&typed)?;
             let args = Args::try_parse_from(typed).map_err(|source| {
@@ -83,14 +82,7 @@ impl Demo {
             })?;
             super::run(&args, output)?;
         }
-        output.line("")?;
-        output.line("That was it. Go on there, with the commands above or: rdb --help")?;
-        if let Some(program) = unless_on_path() {
-            let program = program.display().to_string();
-            output.line("`rdb` is not on your path yet; until then:")?;
-            output.command(&["alias", &format!("rdb={program}")])?;
-        }
-        output.command(&["cd", &shown])
+        if output.is_json() { Ok(()) } else { farewell(&shown, output) }
     }
 
     fn make_folder(&self) -> Result<()> {
@@ -107,6 +99,22 @@ impl Demo {
         let files: &dyn Storage = &files;
         FILES.iter().try_for_each(|(name, text)| files.write_new(name, text.as_bytes()))
     }
+}
+
+/// Tells a person something.
+fn tell(text: &str, output: &mut Output) -> Result<()> {
+    if output.is_json() { Ok(()) } else { output.line(text) }
+}
+
+/// How to go on.
+fn farewell(folder: &str, output: &mut Output) -> Result<()> {
+    output.line("\nThat was it. Go on there, with the commands above or: rdb --help")?;
+    if let Some(program) = unless_on_path() {
+        let program = program.display().to_string();
+        output.line("`rdb` is not on your path yet; until then:")?;
+        output.command(&["alias", &format!("rdb={program}")])?;
+    }
+    output.command(&["cd", folder])
 }
 
 fn names() -> String {
