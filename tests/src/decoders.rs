@@ -9,7 +9,7 @@ use reedbase::storage::{Access, MemoryStorage, Storage};
 use reedbase::{Database, FrameId, Import, Limits, OpenOptions, TableName};
 use reedbase_kernel::csv::{Header, next_record};
 use reedbase_kernel::delta::{
-    BsdiffCodec, Codecs, Compression, DeltaFile, Pack, PackWriter, Packed, RowsCodec,
+    BsdiffCodec, Codecs, Compression, DeltaFile, Pack, PackWriter, RowsCodec, VersionInfo,
 };
 use reedbase_kernel::journal::Journal;
 use reedbase_kernel::log::{FrameIndex, UserDictionary, VersionLog};
@@ -134,7 +134,7 @@ fn pack_seeds() -> Vec<Vec<u8>> {
         let delta = DeltaFile::decode(&Bytes::from(delta), &Codecs::built_in()).expect("a delta");
         let at = reedbase::Timestamp::from_micros;
         let (node, action) = (NodeId::from_bits(7), reedbase::Action::UPDATE);
-        let version = Packed::new(at(number), at(number - 1), action, 1, node).totals(10, 1);
+        let version = VersionInfo::new(at(number), at(number - 1), action, 1, node).totals(10, 1);
         writer.push(version, delta.changeset, &|_| ()).expect("pushed");
     }
     writer.finish(&memory, &[2; 32], &|_| ()).expect("finished");

@@ -91,7 +91,11 @@ impl Snapshot {
                 timestamp: version.timestamp,
                 base: version.base,
                 action: version.action,
-                place: if version.packed { VersionPlace::Packed } else { VersionPlace::Loose },
+                place: if past.versions.is_packed(version.timestamp) {
+                    VersionPlace::Packed
+                } else {
+                    VersionPlace::Loose
+                },
                 totals: Some((version.size, version.rows)),
             })
             .collect();

@@ -5,7 +5,7 @@ use reedbase_plugin_api::{Bytes, Changeset, Result};
 use sha2::{Digest, Sha256};
 
 use super::inner::Inner;
-use crate::delta::{DeltaFile, Packed, delta_name};
+use crate::delta::{DeltaFile, VersionInfo, delta_name};
 use crate::frame::ChangeBody;
 use crate::log::{UserDictionary, Version, VersionLog, chain_hash};
 use crate::mark::table_path;
@@ -39,7 +39,7 @@ pub(super) fn write_versions(
 struct Group {
     /// The hash of the version before.
     before: [u8; 32],
-    versions: Vec<(Packed, Changeset)>,
+    versions: Vec<(VersionInfo, Changeset)>,
 }
 
 struct VersionWriter<'a> {
@@ -82,7 +82,7 @@ impl VersionWriter<'_> {
                 self.schema = schema.or_else(|| self.schema.take());
                 packed = to_pack;
                 if to_pack {
-                    self.group.versions.push((version.packed(), changeset));
+                    self.group.versions.push((version.info(), changeset));
                 } else {
                     self.write_loose(&version, changeset)?;
                 }

@@ -21,10 +21,10 @@ use crate::frame::Action;
 use crate::table::Key;
 use crate::wire::{Reader, put_signed, put_varint};
 
-/// One version in a pack: its line of the log, and what it changed.
+/// What the log says of a version, but for its link of the hash chain; in a pack, that is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Packed {
+pub struct VersionInfo {
     /// The frame.
     pub timestamp: Timestamp,
     /// The version before.
@@ -41,7 +41,7 @@ pub struct Packed {
     pub rows: u64,
 }
 
-impl Packed {
+impl VersionInfo {
     /// A version.
     pub fn new(
         timestamp: Timestamp,
@@ -77,7 +77,7 @@ pub(super) struct Chunk {
 /// What the end of a pack says about it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Directory {
-    pub(super) versions: Vec<Packed>,
+    pub(super) versions: Vec<VersionInfo>,
     pub(super) chunks: Vec<Chunk>,
     /// (hash of a key, version) in ascending order.
     pub(super) keys: Vec<(u32, u32)>,
@@ -176,7 +176,7 @@ impl Directory {
     }
 }
 
-fn read_versions(reader: &mut Reader) -> Result<Vec<Packed>> {
+fn read_versions(reader: &mut Reader) -> Result<Vec<VersionInfo>> {
     let count = reader.length()?;
     let mut versions = Vec::with_capacity(count.min(1 << 16));
     let out_of_range = || Error::corrupt("a number of the pack is out of range");
@@ -195,7 +195,7 @@ fn read_versions(reader: &mut Reader) -> Result<Vec<Packed>> {
         rows = rows.checked_add(reader.signed()?).filter(|n| *n >= 0).ok_or_else(out_of_range)?;
         let node = node.ok_or_else(out_of_range)?;
         let (timestamp, base) = (Timestamp::from_micros(timestamp), Timestamp::from_micros(base));
-        let version = Packed::new(timestamp, base, Action::from_code(action), user, node);
+        let version = VersionInfo::new(timestamp, base, Action::from_code(action), user, node);
         versions.push(version.totals(size.unsigned_abs(), rows.unsigned_abs()));
     }
     Ok(versions)

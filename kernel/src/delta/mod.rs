@@ -10,12 +10,12 @@ mod pack_writer;
 mod export;
 
 pub use compress::Compression;
-pub use directory::Packed;
+pub use directory::VersionInfo;
 pub use export::export_patch;
 pub use file::{
     Codecs, DeltaFile, WrittenDelta, delta_name, delta_timestamp, keyframe_name, keyframe_timestamp,
 };
-pub use pack::{Pack, pack_name, pack_range};
+pub use pack::{Pack, merge_from, pack_name, pack_range, without_repeated};
 pub use pack_writer::PackWriter;
 pub use patch::BsdiffCodec;
 pub use rows::RowsCodec;

@@ -4,7 +4,7 @@ use reedbase_plugin_api::{Changeset, DeltaCodec, Result};
 
 use super::RowsCodec;
 use super::compress::{Compression, Counted};
-use super::directory::{Chunk, Directory, Packed, pack_hash};
+use super::directory::{Chunk, Directory, VersionInfo, pack_hash};
 use super::pack::{END, FORMAT, MAGIC};
 use crate::storage::{FileWriter, Storage};
 use crate::table::{key_of, split};
@@ -58,7 +58,7 @@ impl PackWriter {
     /// Those of the storage.
     pub fn push(
         &mut self,
-        version: Packed,
+        version: VersionInfo,
         changeset: Changeset,
         tell: &dyn Fn(u64),
     ) -> Result<()> {
@@ -173,10 +173,11 @@ mod tests {
         }
     }
 
-    fn version(n: i64) -> Packed {
+    fn version(n: i64) -> VersionInfo {
         let at = Timestamp::from_micros;
         let node = NodeId::from_bits(if n < 50 { 7 } else { 8 });
-        Packed::new(at(1000 + n), at(999 + n), Action::UPDATE, 3, node).totals(100 + n as u64, 9)
+        VersionInfo::new(at(1000 + n), at(999 + n), Action::UPDATE, 3, node)
+            .totals(100 + n as u64, 9)
     }
 
     fn write(storage: &MemoryStorage, compression: Compression) {

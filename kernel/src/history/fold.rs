@@ -8,8 +8,8 @@ use std::collections::HashSet;
 
 use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 
-use super::versions::{History, VersionInfo, Versions};
-use crate::delta::{Compression, Pack, PackWriter, Packed, pack_name};
+use super::versions::{History, Versions};
+use crate::delta::{Compression, Pack, PackWriter, VersionInfo, merge_from, pack_name};
 use crate::limits::Limits;
 use crate::progress::Work;
 
@@ -94,7 +94,8 @@ impl Versions {
     fn small_runs(&self, limits: &Limits) -> Result<Vec<Vec<VersionInfo>>> {
         let mut runs: Vec<Vec<VersionInfo>> = vec![Vec::new()];
         for version in self.list() {
-            let small = !version.packed && self.is_small(version.timestamp, limits)?;
+            let small =
+                !self.is_packed(version.timestamp) && self.is_small(version.timestamp, limits)?;
             match runs.last_mut() {
                 Some(run) if small => run.push(version.clone()),
                 _ => runs.push(Vec::new()),
@@ -115,19 +116,8 @@ impl Versions {
 
     /// The versions of the newest packs that should be one.
     fn mergeable(&self) -> Option<Vec<VersionInfo>> {
-        let sizes: Vec<usize> = self.packs.iter().map(|(_, pack)| pack.versions().len()).collect();
-        let mut start = sizes.len().checked_sub(1)?;
-        let mut sum = *sizes.get(start)?;
-        while let Some(size) = start.checked_sub(1).and_then(|before| sizes.get(before)) {
-            if !self.adjacent(start) || sum * 2 < *size {
-                break;
-            }
-            start -= 1;
-            sum += size;
-        }
-        if start + 1 == sizes.len() {
-            return None;
-        }
+        let sizes = self.packs.iter().map(|(_, pack)| pack.versions().len() as u64);
+        let start = merge_from(&sizes.collect::<Vec<_>>(), |pack| self.adjacent(pack))?;
         let packs = self.packs.get(start..)?;
         let first = packs.first()?.1.versions().first()?.timestamp;
         let last = packs.last()?.1.versions().last()?.timestamp;
@@ -162,7 +152,7 @@ impl Versions {
         let all: usize = changes.iter().map(|(_, changeset)| changeset.touched_bytes()).sum();
         let tell = |done: u64| history.progress.at(Work::Pack, done, all as u64);
         for (version, changeset) in changes {
-            writer.push(packed(&version), changeset, &tell)?;
+            writer.push(version, changeset, &tell)?;
         }
         if count != run.len() {
             return Err(Error::internal("versions to be packed are not consecutive"));
@@ -209,12 +199,6 @@ impl Versions {
     }
 }
 
-/// The line of a version in a pack.
-fn packed(version: &VersionInfo) -> Packed {
-    let VersionInfo { timestamp, base, action, user, node, size, rows, .. } = version;
-    Packed::new(*timestamp, *base, *action, *user, *node).totals(*size, *rows)
-}
-
 impl History {
     /// Writes new versions, which follow `before`, as a pack.
     ///
@@ -223,7 +207,7 @@ impl History {
     pub fn write_pack(
         &self,
         before: &[u8; 32],
-        versions: Vec<(Packed, Changeset)>,
+        versions: Vec<(VersionInfo, Changeset)>,
         after: &[u8; 32],
     ) -> Result<()> {
         let (Some((first, _)), Some((last, _))) = (versions.first(), versions.last()) else {

@@ -10,4 +10,4 @@ mod fold;
 
 pub use fold::{Folded, fold, pack_everything};
 pub use rebuild::{empty_table, rebuild};
-pub use versions::{History, Listing, VersionInfo, Versions};
+pub use versions::{History, Listing, Versions};

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Changeset, Error, Result, TableName, Timestamp};
 
 use crate::delta::{
-    Codecs, Compression, DeltaFile, Pack, Packed, delta_name, delta_timestamp, keyframe_timestamp,
-    pack_range,
+    Codecs, Compression, DeltaFile, Pack, VersionInfo, delta_name, delta_timestamp,
+    keyframe_timestamp, pack_range, without_repeated,
 };
-use crate::frame::Action;
 use crate::log::{Version, VersionLog};
 use crate::mark::table_path;
 use crate::progress::Progress;
@@ -23,35 +22,6 @@ pub struct History {
     pub(super) codecs: Codecs,
     pub(super) table: TableName,
     pub(super) progress: Arc<dyn Progress>,
-}
-
-/// One version of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct VersionInfo {
-    /// The frame that made it.
-    pub timestamp: Timestamp,
-    /// The version before; zero for the first.
-    pub base: Timestamp,
-    /// What the frame did.
-    pub action: Action,
-    /// Who did it: a code of the dictionary of users.
-    pub user: u32,
-    /// The node that made the frame.
-    pub node: NodeId,
-    /// The bytes of the table's file.
-    pub size: u64,
-    /// The rows of the table.
-    pub rows: u64,
-    /// Whether it lies in a pack.
-    pub packed: bool,
-}
-
-impl VersionInfo {
-    fn new(version: &Packed, packed: bool) -> Self {
-        let Packed { timestamp, base, action, user, node, size, rows } = *version;
-        Self { timestamp, base, action, user, node, size, rows, packed }
-    }
 }
 
 /// The versions of one table, as they were listed.
@@ -123,9 +93,8 @@ impl History {
                 keyframes.extend(keyframe_timestamp(&name));
             }
         }
-        let packs = without_contained(packs);
-        let list = merge(&packs, log.versions());
-        let unpacked = list.iter().filter(|version| !version.packed).cloned().collect();
+        without_repeated(&mut packs, |(name, _)| pack_range(name).unwrap_or_default());
+        let (list, unpacked) = merge(&packs, log.versions());
         let bulk = OnceLock::new();
         Ok(Versions {
             history: self.clone(),
@@ -176,41 +145,26 @@ impl History {
     }
 }
 
-/// Packs in order; those that a larger one repeats, as a crash between writing and removing leaves them,
-/// are left out.
-fn without_contained(mut packs: Vec<(String, Pack)>) -> Vec<(String, Pack)> {
-    let range = |name: &str| pack_range(name).unwrap_or_default();
-    packs.sort_by_key(|(name, _)| {
-        let (first, last) = range(name);
-        (first, std::cmp::Reverse(last))
-    });
-    let mut end = Timestamp::ZERO;
-    packs.retain(|(name, _)| {
-        let last = range(name).1;
-        let fresh = last > end;
-        end = end.max(last);
-        fresh
-    });
-    packs
-}
-
-/// The versions in packs and those in the log, each once, oldest first.
-fn merge(packs: &[(String, Pack)], log: &[Version]) -> Vec<VersionInfo> {
-    let mut list = BTreeMap::new();
-    for version in packs.iter().flat_map(|(_, pack)| pack.versions()) {
-        list.insert(version.timestamp, VersionInfo::new(version, true));
-    }
-    for version in log {
-        let info = || VersionInfo::new(&version.packed(), false);
-        list.entry(version.timestamp).or_insert_with(info);
-    }
-    list.into_values().collect()
+/// The versions in packs and those in the log, each once, oldest first; and those of the log alone.
+fn merge(packs: &[(String, Pack)], log: &[Version]) -> (Vec<VersionInfo>, Vec<VersionInfo>) {
+    let packed = packs.iter().flat_map(|(_, pack)| pack.versions());
+    let mut list: BTreeMap<_, _> =
+        packed.map(|version| (version.timestamp, version.clone())).collect();
+    let unpacked = log.iter().filter(|version| !list.contains_key(&version.timestamp));
+    let unpacked: Vec<_> = unpacked.map(Version::info).collect();
+    list.extend(unpacked.iter().map(|version| (version.timestamp, version.clone())));
+    (list.into_values().collect(), unpacked)
 }
 
 impl Versions {
     /// The versions, oldest first.
     pub fn list(&self) -> &[VersionInfo] {
         &self.list
+    }
+
+    /// Whether a version lies in a pack.
+    pub fn is_packed(&self, version: Timestamp) -> bool {
+        self.unpacked.binary_search_by_key(&version, |unpacked| unpacked.timestamp).is_err()
     }
 
     /// The newest version on disk; zero if there is none.
@@ -253,7 +207,7 @@ impl Versions {
         let mut wanted = self.unpacked.clone();
         for (_, pack) in &self.packs {
             let versions = pack.touching(key).filter_map(|number| pack.versions().get(number));
-            wanted.extend(versions.map(|version| VersionInfo::new(version, true)));
+            wanted.extend(versions.cloned());
         }
         let bulk = self.bulk()?;
         let is_bulk = |version: &VersionInfo| bulk.binary_search(&version.timestamp).is_ok();

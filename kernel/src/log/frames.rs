@@ -20,7 +20,7 @@ use reedbase_plugin_api::{Error, FrameId, Result, TableName, Timestamp};
 
 use super::frame_pack::{read_frames, write_frames};
 use super::{LogFile, UserDictionary};
-use crate::delta::{Compression, pack_name, pack_range};
+use crate::delta::{Compression, merge_from, pack_name, pack_range, without_repeated};
 use crate::frame::{Action, FrameInfo};
 use crate::storage::Storage;
 
@@ -170,18 +170,8 @@ impl FrameIndex {
 
     /// Merges the newest packs while they have grown to half of the one before.
     fn merge_packs(&mut self, users: &mut UserDictionary) -> Result<()> {
-        let mut start = self.packs.len();
-        let mut len = 0;
-        while let Some(pack) = start.checked_sub(1).and_then(|before| self.packs.get(before)) {
-            if start < self.packs.len() && len * 2 < pack.len {
-                break;
-            }
-            len += pack.len;
-            start -= 1;
-        }
-        if start + 1 >= self.packs.len() {
-            return Ok(());
-        }
+        let sizes: Vec<_> = self.packs.iter().map(|pack| pack.len).collect();
+        let Some(start) = merge_from(&sizes, |_| true) else { return Ok(()) };
         let mut frames = Vec::new();
         for pack in self.packs.get(start..).unwrap_or_default() {
             frames.extend(self.read_pack(pack, users)?);
@@ -212,13 +202,7 @@ fn list_packs(storage: &dyn Storage) -> Result<Vec<FramePack>> {
         let len = storage.len(&path_of(first, last))?;
         packs.extend(len.map(|len| FramePack { first, last, len }));
     }
-    packs.sort_by_key(|pack| (pack.first, std::cmp::Reverse(pack.last)));
-    let mut end = Timestamp::ZERO;
-    packs.retain(|pack| {
-        let fresh = pack.last > end;
-        end = end.max(pack.last);
-        fresh
-    });
+    without_repeated(&mut packs, |pack| (pack.first, pack.last));
     Ok(packs)
 }
 

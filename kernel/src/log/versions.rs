@@ -17,7 +17,7 @@ use reedbase_plugin_api::{NodeId, Result, TableName, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::LogFile;
-use crate::delta::Packed;
+use crate::delta::VersionInfo;
 use crate::frame::Action;
 use crate::storage::Storage;
 
@@ -47,10 +47,10 @@ pub struct Version {
 }
 
 impl Version {
-    /// The same as a pack holds it.
-    pub fn packed(&self) -> Packed {
-        let packed = Packed::new(self.timestamp, self.base, self.action, self.user, self.node);
-        packed.totals(self.size, self.rows)
+    /// The same without its link of the chain, as a pack holds it.
+    pub fn info(&self) -> VersionInfo {
+        let info = VersionInfo::new(self.timestamp, self.base, self.action, self.user, self.node);
+        info.totals(self.size, self.rows)
     }
 }
 
