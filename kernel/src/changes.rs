@@ -1,9 +1,10 @@
 //! Changesets as people read them: row by row, found by key.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Changeset, Lines, Result, Shape};
+use reedbase_plugin_api::{Bytes, Changeset, Lines, Result, SchemaText, Shape, row};
 
 use crate::table::{Key, key_of, split};
 
@@ -25,6 +26,24 @@ pub struct RowChanges {
     rows: Vec<RowChange>,
     places: HashMap<Key<'static>, usize>,
     moved: u64,
+    shapes: Option<(Shape, Shape)>,
+    schema: Option<SchemaText>,
+}
+
+/// What several changesets came to.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The rows whose cells differ.
+    pub rows: Vec<RowChange>,
+    /// How many lines changed place on the way.
+    pub moved: u64,
+    /// How many rows have the same cells in other bytes.
+    pub respelled: u64,
+    /// How the table was cut into cells before and after; `None` if nothing changed.
+    pub shapes: Option<(Shape, Shape)>,
+    /// The text of schema.toml before and after, if it differs.
+    pub schema: Option<SchemaText>,
 }
 
 impl RowChanges {
@@ -39,10 +58,13 @@ impl RowChanges {
             Some(shape) => Arc::new(shape.clone()),
             None => Arc::clone(&after),
         };
+        self.note_shape(changeset);
         self.moved += changeset.moves.iter().map(|moved| moved.count).sum::<u64>();
         let mut step: Vec<(Key<'static>, Side, Bytes)> = Vec::new();
+        // Where another column becomes the key, a row is still the row that has the new key.
+        let keyed = same_key(&before, &after).unwrap_or_else(|| (*before).clone());
         for (shape, side, runs) in
-            [(&before, Side::Before, &changeset.removed), (&after, Side::After, &changeset.added)]
+            [(&keyed, Side::Before, &changeset.removed), (&*after, Side::After, &changeset.added)]
         {
             for run in runs {
                 for (_, line) in split(run, shape.delimiter())? {
@@ -63,6 +85,16 @@ impl RowChanges {
         Ok(())
     }
 
+    fn note_shape(&mut self, changeset: &Changeset) {
+        let before = || changeset.before.as_ref().unwrap_or(&changeset.after).clone();
+        let first = self.shapes.take().map_or_else(before, |(first, _)| first);
+        self.shapes = Some((first, changeset.after.clone()));
+        if let Some(text) = &changeset.schema {
+            let before = self.schema.take().map_or_else(|| text.before.clone(), |old| old.before);
+            self.schema = Some(SchemaText { before, after: text.after.clone() });
+        }
+    }
+
     /// The place of a key, which is new if no changeset touched it before.
     fn place(
         &mut self,
@@ -79,11 +111,28 @@ impl RowChanges {
         })
     }
 
-    /// What became of each row, rows that ended as they began left out; and how many lines moved.
-    pub fn finish(self) -> (Vec<RowChange>, u64) {
-        let changed = self.rows.into_iter().filter(|row| row.before != row.after);
-        (changed.collect(), self.moved)
+    /// What it comes to; rows that ended as they began are left out.
+    pub fn finish(self) -> Changes {
+        let Self { rows, moved, shapes, schema, .. } = self;
+        let changed = rows.into_iter().filter(|row| row.before != row.after);
+        let (respelled, rows): (Vec<_>, Vec<_>) = changed.partition(RowChange::is_respelling);
+        let schema = schema.filter(|text| text.before != text.after);
+        Changes { rows, moved, respelled: respelled.len() as u64, shapes, schema }
     }
+}
+
+/// The shape before with the key of the shape after, if that is another and all its columns were there.
+fn same_key(before: &Shape, after: &Shape) -> Option<Shape> {
+    let names = |shape: &Shape| -> Vec<String> {
+        let names = shape.key().iter().filter_map(|at| shape.columns().get(*at));
+        names.map(|name| name.to_ascii_lowercase()).collect()
+    };
+    let wanted = names(after);
+    if names(before) == wanted {
+        return None;
+    }
+    let key: Option<Vec<usize>> = wanted.iter().map(|name| before.column(name)).collect();
+    Shape::new(before.delimiter(), before.header().clone(), key?).ok()
 }
 
 /// A row before and after; `None` is no row.
@@ -117,11 +166,35 @@ enum Side {
 }
 
 impl RowChange {
+    /// Whether the row has the same cells as before, in other bytes.
+    pub fn is_respelling(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some((before, one)), Some((after, other))) => same_cells(before, one, after, other),
+            _ => false,
+        }
+    }
+
     /// The same backwards.
     #[must_use]
     pub fn inverse(self) -> Self {
         Self { key: self.key, before: self.after, after: self.before }
     }
+}
+
+/// Whether two rows say the same: each column that one of them has, the other has with the same cell, or lacks while the
+/// cell is NULL.
+pub fn same_cells(one: &[u8], shape: &Shape, other: &[u8], other_shape: &Shape) -> bool {
+    let cells = |row, shape: &Shape| row::cells(row, shape.delimiter());
+    if shape.columns() == other_shape.columns() {
+        let pairs = cells(one, shape).zip(cells(other, other_shape));
+        return pairs.into_iter().all(|(a, b)| a.text() == b.text());
+    }
+    let text = |row, shape: &Shape, name: &str| {
+        let index = shape.column(name)?;
+        cells(row, shape).nth(index)?.text().map(Cow::into_owned)
+    };
+    let mut names = shape.columns().iter().chain(other_shape.columns());
+    names.all(|name| text(one, shape, name) == text(other, other_shape, name))
 }
 
 #[cfg(test)]
@@ -154,10 +227,8 @@ mod tests {
         let text = |side: Option<(Bytes, Arc<Shape>)>| {
             side.map(|(line, _)| String::from_utf8(line.to_vec()).unwrap())
         };
-        let (rows, _) = changes.finish();
-        rows.into_iter()
-            .map(|row| (row.key.display(1), text(row.before), text(row.after)))
-            .collect()
+        let rows = changes.finish().rows.into_iter();
+        rows.map(|row| (row.key.display(1), text(row.before), text(row.after))).collect()
     }
 
     #[test]

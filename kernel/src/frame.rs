@@ -24,9 +24,11 @@ impl Action {
     pub const RESTORE: Self = Self(10);
     /// The whole table was replaced by a file.
     pub const IMPORT: Self = Self(11);
+    /// An outside edit was adopted.
+    pub const ADOPT: Self = Self(12);
 
     /// Every action: name and description, by code. New ones are added at the end.
-    pub const ALL: [(&'static str, &'static str); 12] = [
+    pub const ALL: [(&'static str, &'static str); 13] = [
         ("delete", "rows deleted"),
         ("create", "rows inserted"),
         ("update", "rows changed"),
@@ -39,6 +41,7 @@ impl Action {
         ("resolve", "conflict resolved"),
         ("restore", "brought back as it was at some instant"),
         ("import", "replaced by a file"),
+        ("adopt", "an edit of the table's file taken in"),
     ];
 
     /// The action with this code.
@@ -112,8 +115,20 @@ pub struct TableChange {
     pub size: u64,
     /// The rows of the table after it.
     pub rows: u64,
+    /// The outside edit that it took in: whoever finds these files knows that they are part of the history.
+    pub adopted: Option<Adopted>,
     /// Where the changeset is.
     pub body: ChangeBody,
+}
+
+/// What the files of a table were when an outside edit was adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a table has these two files")]
+pub struct Adopted {
+    /// The SHA-256 of `current.csv`.
+    pub table: [u8; 32],
+    /// The SHA-256 of `schema.toml`.
+    pub schema: [u8; 32],
 }
 
 impl TableChange {

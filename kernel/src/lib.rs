@@ -21,6 +21,7 @@ pub mod log;
 pub mod changes;
 pub mod journal;
 pub mod mark;
+pub mod look;
 pub mod cache;
 pub mod history;
 pub mod store;

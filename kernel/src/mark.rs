@@ -1,7 +1,7 @@
 //! Marks: what a table's files were when we last wrote them.
 //!
 //! ```text
-//! mark|1
+//! mark|2
 //! version|1763700000000000
 //! header|48                      bytes before the first row
 //! delimiter|44                   the byte between cells
@@ -10,19 +10,22 @@
 //! sha256|9f86d081…
 //! stamp|131077|1763700000123456789   inode and time of change, as a quick look
 //! crc32|1A2B3C4D5E6F7081…        8 digits for each block of 64 KiB
+//! rows|48211
+//! schema|delimiter = ","\nline_end = "lf"\n…   the text of schema.toml
 //! check|0F1E2D3C                 CRC32 of all lines before
 //! ```
 //!
 //! `mark` is the current one. While a new file is put in the place of the old one there is also
 //! `mark.next`, what the file is about to be: a `current.csv` that matches either is ours, and one that
-//! matches neither was edited outside.
+//! matches neither was edited outside. So was a schema.toml whose text neither mark holds. A mark of format 1
+//! lacks the last two lines.
 
 use reedbase_plugin_api::{Bytes, Error, ErrorKind, Result, Shape, TableName, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::log::{from_hex, to_hex};
-use crate::storage::{File, Stat, Storage};
-use crate::table::BLOCK;
+use crate::storage::{Access, File, Stat, Storage, read_all};
+use crate::table::{BLOCK, Table};
 
 /// What a table's file was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +47,16 @@ pub struct Mark {
     pub stamp: (u64, i64),
     /// The CRC32 of each block.
     pub checksums: Vec<u32>,
+    /// When the mark itself was written, in nanoseconds since 1970, as its file says; 0 before that.
+    pub written: i64,
+    /// How many rows it held; `None` in a mark of format 1.
+    pub rows: Option<u64>,
+    /// The text of schema.toml; `None` in a mark of format 1.
+    pub schema: Option<Bytes>,
 }
+
+/// The newest format of a mark that this version reads, and the one it writes.
+const FORMAT: u32 = 2;
 
 /// The name of a file of a table.
 pub fn table_path(table: &TableName, name: &str) -> String {
@@ -73,14 +85,15 @@ impl Mark {
     /// [`Corrupt`](ErrorKind::Corrupt) if it is damaged.
     pub fn read(storage: &dyn Storage, table: &TableName, name: &str) -> Result<Option<Self>> {
         let path = table_path(table, name);
-        let Some(text) = storage.read(&path)? else { return Ok(None) };
+        let Some(file) = storage.open(&path, Access::Read)? else { return Ok(None) };
+        let (text, written) = (read_all(&*file)?, file.stat()?.modified);
         let damaged = || {
             Error::corrupt("the mark of the table is damaged")
                 .at_path(storage.full_path(&path))
                 .help("restore the file from a backup")
         };
         match Self::parse(&text) {
-            Some(Some(mark)) => Ok(Some(mark)),
+            Some(Some(mark)) => Ok(Some(Self { written, ..mark })),
             Some(None) => Err(Error::new(ErrorKind::NewerFormat, "the mark is of a newer format")
                 .at_path(storage.full_path(&path))
                 .help("update ReedBase")),
@@ -99,7 +112,8 @@ impl Mark {
         let mut lines = body.lines();
         let mut value =
             |name: &str| lines.next()?.split_once('|').filter(|(n, _)| *n == name).map(|(_, v)| v);
-        if value("mark")? != "1" {
+        let format: u32 = value("mark")?.parse().ok()?;
+        if format > FORMAT {
             return Some(None);
         }
         let version = Timestamp::from_micros(value("version")?.parse().ok()?);
@@ -109,20 +123,38 @@ impl Mark {
         let size = value("size")?.parse().ok()?;
         let sha256 = from_hex(value("sha256")?)?;
         let (inode, modified) = value("stamp")?.split_once('|')?;
-        let stamp = (inode.parse().ok()?, modified.parse().ok()?);
         let digits = value("crc32")?;
         let starts = (0..digits.len()).step_by(8);
         let crc = |at: usize| u32::from_str_radix(digits.get(at..at + 8)?, 16).ok();
         let checksums = starts.map(crc).collect::<Option<_>>()?;
-        Some(Some(Self { version, header, delimiter, key, size, sha256, stamp, checksums }))
+        let (mut rows, mut schema) = (None, None);
+        if format > 1 {
+            rows = Some(value("rows")?.parse().ok()?);
+            schema = Some(unescape(value("schema")?)?);
+        }
+        let stamp = (inode.parse().ok()?, modified.parse().ok()?);
+        Some(Some(Self {
+            version,
+            header,
+            delimiter,
+            key,
+            size,
+            sha256,
+            stamp,
+            checksums,
+            written: 0,
+            rows,
+            schema,
+        }))
     }
 
     /// The text of the file.
     pub fn to_text(&self) -> String {
         let key: Vec<_> = self.key.iter().map(usize::to_string).collect();
         let checksums: String = self.checksums.iter().map(|crc| format!("{crc:08X}")).collect();
-        let body = format!(
-            "mark|1\nversion|{}\nheader|{}\ndelimiter|{}\nkey|{}\nsize|{}\nsha256|{}\nstamp|{}|{}\ncrc32|{}\n",
+        let format = if self.rows.is_some() && self.schema.is_some() { FORMAT } else { 1 };
+        let mut body = format!(
+            "mark|{format}\nversion|{}\nheader|{}\ndelimiter|{}\nkey|{}\nsize|{}\nsha256|{}\nstamp|{}|{}\ncrc32|{}\n",
             self.version,
             self.header,
             self.delimiter,
@@ -133,6 +165,9 @@ impl Mark {
             self.stamp.1,
             checksums,
         );
+        if let (Some(rows), Some(schema)) = (self.rows, &self.schema) {
+            body.push_str(&format!("rows|{rows}\nschema|{}\n", escape(schema)));
+        }
         let check = crc32fast::hash(body.as_bytes());
         format!("{body}check|{check:08X}\n")
     }
@@ -161,6 +196,28 @@ impl Mark {
     }
 }
 
+/// A text as one line.
+fn escape(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).replace('\\', r"\\").replace('\n', r"\n").replace('\r', r"\r")
+}
+
+fn unescape(line: &str) -> Option<Bytes> {
+    let mut text = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        text.push(match char {
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                '\\' => '\\',
+                _ => return None,
+            },
+            plain => plain,
+        });
+    }
+    Some(Bytes::from(text))
+}
+
 /// Computes the checksums of a file while it is written.
 #[derive(Debug)]
 pub struct MarkBuilder {
@@ -186,14 +243,14 @@ impl MarkBuilder {
         }
     }
 
-    /// The mark of what was written.
-    pub fn finish(mut self, version: Timestamp, shape: &Shape, file: &dyn File) -> Result<Mark> {
+    /// The mark of the file with these bytes, which holds this table.
+    pub fn finish(mut self, table: &Table, file: &dyn File) -> Result<Mark> {
         if !self.len.is_multiple_of(BLOCK) {
             self.checksums.push(self.block.finalize());
         }
-        let stat = file.stat()?;
+        let (stat, shape) = (file.stat()?, table.shape());
         Ok(Mark {
-            version,
+            version: table.version(),
             header: shape.header().len() as u64,
             delimiter: shape.delimiter(),
             key: shape.key().to_vec(),
@@ -201,6 +258,9 @@ impl MarkBuilder {
             sha256: self.sha.finalize().into(),
             stamp: (stat.inode, stat.modified),
             checksums: self.checksums,
+            written: 0,
+            rows: Some(table.rows()),
+            schema: table.schema().cloned(),
         })
     }
 }
@@ -209,26 +269,38 @@ impl MarkBuilder {
 mod tests {
     use super::*;
     use crate::storage::MemoryStorage;
+    use crate::table::Base;
+    use std::sync::Arc;
 
     #[test]
     fn a_mark_comes_back_and_damage_is_named() {
         let storage = MemoryStorage::new();
         let file = storage.create("f").unwrap();
         let shape = Shape::new(b'|', Bytes::from("a|b\n"), vec![1, 0]).unwrap();
+        let base = Arc::new(Base::empty(Arc::new(shape)).unwrap());
+        let schema = Some(Bytes::from("a = \"\\\"\r\n"));
+        let table = Table::new(base, Timestamp::from_micros(4)).with_schema(schema);
         for len in [0, 1, 63, 64, 65, 128, 300] {
             let bytes = vec![b'x'; len];
             let mut builder = Mark::builder();
             bytes.chunks(7).for_each(|chunk| builder.update(chunk));
-            let mark = builder.finish(Timestamp::from_micros(4), &shape, &*file).unwrap();
+            let mark = builder.finish(&table, &*file).unwrap();
             assert!(mark.matches(&bytes) && mark.blocks_match(&bytes));
             assert!(!mark.matches(b"other") && !mark.blocks_match(b"other"));
-            let table = TableName::new("t").unwrap();
+            let name = TableName::new("t").unwrap();
             let storage: &dyn Storage = &storage;
             storage.write_new("tables/t/mark", mark.to_text().as_bytes()).unwrap();
-            assert_eq!(Mark::read(storage, &table, "mark").unwrap().unwrap(), mark);
+            let read =
+                || Mark { written: 0, ..Mark::read(storage, &name, "mark").unwrap().unwrap() };
+            assert_eq!(read(), mark);
+            let old = Mark { rows: None, ..mark.clone() };
+            assert!(old.to_text().starts_with("mark|1\n"));
+            storage.write_new("tables/t/mark", old.to_text().as_bytes()).unwrap();
+            let old = Mark { rows: None, schema: None, ..mark.clone() };
+            assert_eq!(read(), old);
             let damaged = mark.to_text().replace("version|4", "version|5");
             storage.write_new("tables/t/mark", damaged.as_bytes()).unwrap();
-            assert!(Mark::read(storage, &table, "mark").unwrap_err().is_corrupt());
+            assert!(Mark::read(storage, &name, "mark").unwrap_err().is_corrupt());
         }
     }
 }

@@ -8,12 +8,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table as TomlTable, value};
 /// # Errors
 /// [`InvalidInput`](reedbase_plugin_api::ErrorKind::InvalidInput) with what is wrong.
 pub fn parse(text: &str) -> Result<Schema> {
-    let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
-        let line =
-            error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
-        Error::invalid(format!("the schema is not TOML: {}", error.message()))
-            .at_line(line.max(1) as u64)
-    })?;
+    let document: DocumentMut = text.parse().map_err(|error| not_toml(text, &error))?;
     let delimiter = match document.get("delimiter").and_then(Item::as_str).map(str::as_bytes) {
         None => b'|',
         Some([byte]) if byte.is_ascii() && !b"\"\r\n".contains(byte) => *byte,
@@ -34,6 +29,12 @@ pub fn parse(text: &str) -> Result<Schema> {
     Ok(Schema { delimiter, line_end, columns })
 }
 
+fn not_toml(text: &str, error: &toml_edit::TomlError) -> Error {
+    let line = error.span().map_or(0, |span| text.get(..span.start).unwrap_or("").lines().count());
+    Error::invalid(format!("the schema is not TOML: {}", error.message()))
+        .at_line(line.max(1) as u64)
+}
+
 fn column(table: &TomlTable) -> Result<Column> {
     let name = table.get("name").and_then(Item::as_str);
     let name = name.ok_or_else(|| Error::invalid("a column has no name"))?.to_owned();
@@ -51,20 +52,94 @@ pub fn to_text(schema: &Schema) -> String {
     let mut document = DocumentMut::new();
     let delimiter = char::from(schema.delimiter).to_string();
     document.insert("delimiter", value(delimiter));
-    document
-        .insert("line_end", value(if schema.line_end == LineEnd::CrLf { "crlf" } else { "lf" }));
-    let mut columns = ArrayOfTables::new();
-    for column in &schema.columns {
-        let mut table = TomlTable::new();
-        table.insert("name", value(&column.name));
-        table.insert("type", value(column.kind.to_string()));
-        if column.primary_key {
-            table.insert("primary_key", value(true));
-        }
-        columns.push(table);
-    }
+    document.insert("line_end", value(line_end(schema)));
+    let columns: ArrayOfTables = schema.columns.iter().map(column_table).collect();
     document.insert("columns", Item::ArrayOfTables(columns));
     document.to_string()
+}
+
+fn line_end(schema: &Schema) -> &'static str {
+    if schema.line_end == LineEnd::CrLf { "crlf" } else { "lf" }
+}
+
+fn column_table(column: &Column) -> TomlTable {
+    let mut table = TomlTable::new();
+    table.insert("name", value(&column.name));
+    table.insert("type", value(column.kind.to_string()));
+    if column.primary_key {
+        table.insert("primary_key", value(true));
+    }
+    table
+}
+
+/// The text after the table became what `schema` says: whatever was written about a column that stays is
+/// kept, comments included. `former` gives the name that a renamed column had.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn adapt(
+    text: &str,
+    schema: &Schema,
+    former: &dyn Fn(&str) -> Option<String>,
+) -> Result<String> {
+    if says_same(&parse(text)?, schema) {
+        return Ok(text.to_owned());
+    }
+    let fresh = to_text(schema);
+    let mut document: DocumentMut = text.parse().map_err(|error| not_toml(text, &error))?;
+    let known = document.remove("columns");
+    let known = known.as_ref().and_then(Item::as_array_of_tables);
+    let mut columns = ArrayOfTables::new();
+    for (position, column) in (1..).zip(&schema.columns) {
+        let name = former(&column.name).unwrap_or_else(|| column.name.clone());
+        let mut tables = known.into_iter().flat_map(ArrayOfTables::iter);
+        let old = tables.find(|table| is_named(table, &name));
+        let mut table = old.cloned().unwrap_or_else(|| column_table(column));
+        say(&mut table, "name", &column.name);
+        let was_key = table.get("primary_key").and_then(Item::as_bool).unwrap_or(false);
+        match (was_key, column.primary_key) {
+            (false, true) => drop(table.insert("primary_key", value(true))),
+            (true, false) => drop(table.remove("primary_key")),
+            _ => {}
+        }
+        table.set_position(Some(position));
+        columns.push(table);
+    }
+    let delimiter = char::from(schema.delimiter).to_string();
+    for (name, said) in [("delimiter", delimiter.as_str()), ("line_end", line_end(schema))] {
+        say(document.as_table_mut(), name, said);
+    }
+    document.insert("columns", Item::ArrayOfTables(columns));
+    let text = document.to_string();
+    // What people wrote beside columns must not make the schema say something else.
+    Ok(if parse(&text)?.columns.len() == schema.columns.len() { text } else { fresh })
+}
+
+/// Sets a text; comments around it stay.
+fn say(table: &mut TomlTable, name: &str, said: &str) {
+    match table.get_mut(name).and_then(Item::as_value_mut) {
+        Some(known) if known.as_str() == Some(said) => {}
+        Some(known) => {
+            let decor = known.decor().clone();
+            *known = said.into();
+            *known.decor_mut() = decor;
+        }
+        None => drop(table.insert(name, value(said))),
+    }
+}
+
+/// Whether two schemas name the same columns, key and dialect. Types are no matter: those that stand there stay.
+fn says_same(one: &Schema, other: &Schema) -> bool {
+    let columns = |schema: &Schema| -> Vec<(String, bool)> {
+        schema.columns.iter().map(|column| (column.name.clone(), column.primary_key)).collect()
+    };
+    (one.delimiter, one.line_end) == (other.delimiter, other.line_end)
+        && columns(one) == columns(other)
+}
+
+fn is_named(table: &TomlTable, name: &str) -> bool {
+    let known = table.get("name").and_then(Item::as_str);
+    known.is_some_and(|known| known.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -85,6 +160,34 @@ mod tests {
             ],
         };
         assert_eq!(parse(&to_text(&schema)).unwrap(), schema);
+    }
+
+    #[test]
+    fn what_people_wrote_about_columns_that_stay_is_kept() {
+        let text = "# Our pages\ndelimiter = \",\"\nline_end = \"lf\"\n\n# The path\n[[columns]]\n\
+            name = \"id\"\ntype = \"string\" # short\nprimary_key = true\n\n\
+            [[columns]]\nname = \"title\"\ntype = \"string\"\nmax_length = 60\n\n\
+            [[columns]]\nname = \"hits\"\ntype = \"integer\"\n";
+        let mut schema = parse(text).unwrap();
+        assert_eq!(adapt(text, &schema, &|_| None).unwrap(), text);
+        // `hits` goes, `lang` comes, `title` becomes `heading` and the first column.
+        schema.columns.pop();
+        schema.columns[1].name = "heading".into();
+        schema.columns.swap(0, 1);
+        schema.columns.push(Column {
+            name: "lang".into(),
+            kind: ColumnType::String,
+            primary_key: false,
+        });
+        schema.delimiter = b';';
+        let former = |name: &str| (name == "heading").then(|| "title".to_owned());
+        let adapted = adapt(text, &schema, &former).unwrap();
+        assert_eq!(parse(&adapted).unwrap(), schema);
+        for kept in ["# Our pages", "# The path", "# short", "max_length = 60"] {
+            assert!(adapted.contains(kept), "{adapted}");
+        }
+        assert!(adapted.find("heading") < adapted.find("\"id\""), "{adapted}");
+        assert!(!adapted.contains("hits"), "{adapted}");
     }
 
     #[test]

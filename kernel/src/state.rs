@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use reedbase_plugin_api::{Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
 
 use crate::delta::{DeltaFile, RowsCodec, delta_name};
-use crate::frame::{ChangeBody, Frame, FrameInfo, TableChange};
+use crate::frame::{Adopted, ChangeBody, Frame, FrameInfo, TableChange};
 use crate::history::{empty_table, rebuild};
-use crate::mark::table_path;
+use crate::mark::{Mark, table_path};
 use crate::store::Store;
 use crate::table::Table;
 use crate::tree::{Tree, Weight};
@@ -32,6 +32,8 @@ pub struct TableState {
     pending: Tree<Timestamp, Arc<Pending>>,
     /// How many bytes they take in the journal.
     pending_bytes: u64,
+    /// The bytes and the rows of the table, where that is known without loading it.
+    totals: Option<(u64, u64)>,
     /// The table at `version`, once it is loaded.
     loaded: Arc<OnceLock<Table>>,
 }
@@ -65,11 +67,13 @@ impl Weight for Arc<Pending> {
 }
 
 impl State {
-    /// The tables that are on disk, at the versions of their marks.
-    pub fn new(tables: impl IntoIterator<Item = (TableName, Timestamp)>) -> Self {
+    /// The tables that are on disk, as their marks say.
+    pub fn new(tables: impl IntoIterator<Item = (TableName, Mark)>) -> Self {
         let mut state = Self::default();
-        for (name, version) in tables {
-            state.tables.insert(name.clone(), TableState::new(name, version));
+        for (name, mark) in tables {
+            let mut table = TableState::new(name.clone(), mark.version);
+            table.totals = mark.rows.map(|rows| (mark.size, rows));
+            state.tables.insert(name, table);
         }
         state
     }
@@ -184,13 +188,15 @@ fn advance_table(
     next.pending_bytes += pending.change.bytes();
     next.pending.insert(info.timestamp, pending);
     next.version = info.timestamp;
+    next.totals = Some((change.size, change.rows));
     next.loaded = Arc::new(loaded.map_or_else(OnceLock::new, OnceLock::from));
     Ok(next)
 }
 
 impl TableState {
     fn new(name: TableName, version: Timestamp) -> Self {
-        Self { name, version, pending: Tree::default(), pending_bytes: 0, loaded: Arc::default() }
+        let (pending, loaded) = (Tree::default(), Arc::default());
+        Self { name, version, pending, pending_bytes: 0, totals: None, loaded }
     }
 
     /// The name.
@@ -216,6 +222,22 @@ impl TableState {
     /// How many bytes these take in the journal.
     pub fn pending_bytes(&self) -> u64 {
         self.pending_bytes
+    }
+
+    /// The outside edits that these took in.
+    pub fn adopted(&self) -> impl Iterator<Item = &Adopted> {
+        self.pending().filter_map(|pending| pending.change.adopted.as_ref())
+    }
+
+    /// The bytes and the rows of the table. Loads it only where a mark of format 1 does not tell.
+    ///
+    /// # Errors
+    /// Those of [`table`](Self::table).
+    pub fn totals(&self, store: &Store) -> Result<(u64, u64)> {
+        match self.totals {
+            Some(totals) => Ok(totals),
+            None => self.table(store).map(|table| (table.file_len(), table.rows())),
+        }
     }
 
     /// The table, if it is loaded.

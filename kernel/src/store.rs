@@ -12,9 +12,10 @@ use crate::cache;
 use crate::delta::Codecs;
 use crate::history::{History, Listing, Versions};
 use crate::limits::Limits;
+use crate::look::{Look, look};
 use crate::mark::{Mark, table_path};
 use crate::progress::Progress;
-use crate::storage::{Access, File, LockFile, LockGuard, LockMode, Storage, read_all, read_range};
+use crate::storage::{File, LockFile, LockGuard, LockMode, Storage, read_all, read_range};
 use crate::table::{BLOCK, Base, Table};
 
 /// Opens tables. Shared by all snapshots of a handle.
@@ -37,12 +38,7 @@ pub struct Stored {
     pub table: Table,
     /// The mark.
     pub mark: Mark,
-    /// Whether `current.csv` is not what the mark says.
-    pub edited_outside: bool,
 }
-
-/// A mark, with the file if that is what the mark says.
-type Looked = (Mark, Option<Arc<dyn File>>);
 
 impl Store {
     /// A store that takes the database's lock where there is one.
@@ -105,7 +101,7 @@ impl Store {
     /// # Errors
     /// Damage, or those of the storage.
     pub fn open(&self, table: &TableName) -> Result<Option<Stored>> {
-        let Some((mark, file)) = self.with_lock(|| self.look(table))? else { return Ok(None) };
+        let Some(Look { mark, file, .. }) = self.look(table)? else { return Ok(None) };
         let stored = match file {
             Some(file) => match self.cached(table, &mark, &file)? {
                 Some(base) => Some(base),
@@ -113,54 +109,41 @@ impl Store {
             },
             None => None,
         };
-        let edited_outside = stored.is_none();
         let table = match stored {
-            Some(base) => Table::new(Arc::new(base), mark.version),
+            Some(base) => {
+                let schema = self.schema_of(&mark, table)?;
+                Table::new(Arc::new(base), mark.version).with_schema(schema)
+            }
             None => self.history(table).rebuild(mark.version)?,
         };
-        Ok(Some(Stored { table, mark, edited_outside }))
+        Ok(Some(Stored { table, mark }))
     }
 
-    /// Whether `current.csv` is what neither mark says.
+    /// The text of schema.toml at a mark; where a mark of format 1 lacks it, what the file holds.
+    fn schema_of(&self, mark: &Mark, table: &TableName) -> Result<Option<Bytes>> {
+        match &mark.schema {
+            Some(text) => Ok(Some(text.clone())),
+            None => self.storage.read(&table_path(table, "schema.toml")),
+        }
+    }
+
+    /// Looks at the files of a table. Must not be called by a holder of the database's lock.
     ///
     /// # Errors
-    /// Those of the storage.
-    pub fn is_edited_outside(&self, table: &TableName) -> Result<bool> {
-        let looked = self.with_lock(|| self.look(table))?;
-        Ok(looked.is_some_and(|(_, file)| file.is_none()))
+    /// Damage of the mark, or those of the storage.
+    pub fn look(&self, table: &TableName) -> Result<Option<Look>> {
+        self.with_files_still(|| look(&*self.storage, table))
     }
 
-    fn with_lock<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Does something while no file is exchanged. Must not be called by a holder of the database's lock.
+    ///
+    /// # Errors
+    /// Those of locking, and of what is done.
+    pub fn with_files_still<T>(&self, act: impl FnOnce() -> Result<T>) -> Result<T> {
         let Some(lock) = &self.lock else { return act() };
         let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let _guard = LockGuard::new(&**lock, LockMode::Shared)?;
         act()
-    }
-
-    /// The mark that the file matches, with the file; the current mark alone if it matches none.
-    pub(crate) fn look(&self, table: &TableName) -> Result<Option<Looked>> {
-        let storage = &*self.storage;
-        let current = Mark::read(storage, table, "mark")?;
-        // A mark that was torn by a crash while it was written was never valid.
-        let next = Mark::read(storage, table, "mark.next").ok().flatten();
-        let marks: Vec<Mark> = [next, current].into_iter().flatten().collect();
-        let Some(newest) = marks.last().cloned() else { return Ok(None) };
-        let Some(file) = storage.open(&table_path(table, "current.csv"), Access::Read)? else {
-            return Ok(Some((newest, None)));
-        };
-        let stat = file.stat()?;
-        if let Some(mark) = marks.iter().find(|mark| mark.has_stamp(&stat)) {
-            return Ok(Some((mark.clone(), Some(file))));
-        }
-        if marks.iter().all(|mark| mark.size != stat.len) {
-            return Ok(Some((newest, None)));
-        }
-        // A copied or restored folder has other stamps: look at the bytes.
-        let bytes = read_all(&*file)?;
-        match marks.iter().find(|mark| mark.matches(&bytes)) {
-            Some(mark) => Ok(Some((mark.clone(), Some(file)))),
-            None => Ok(Some((newest, None))),
-        }
     }
 
     /// The base by what the cache remembers.

@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Conflict,
     /// A table's file was changed outside ReedBase and the change was neither adopted nor discarded.
     OutsideEdit,
+    /// A file is being written by somebody else: in a moment it will not be.
+    Busy,
     /// A file of the database is damaged.
     Corrupt,
     /// The database was written by a newer version of ReedBase.

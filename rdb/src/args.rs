@@ -76,6 +76,10 @@ pub(crate) enum Command {
     Restore(commands::restore::Restore),
     /// Print how things stand
     Status(commands::status::Status),
+    /// Make a frame of what was edited outside
+    Adopt(commands::outside::Adopt),
+    /// Put aside what was edited outside
+    Discard(commands::outside::Discard),
     /// Write what the journal holds into the tables' files
     Checkpoint(commands::checkpoint::Checkpoint),
     /// Print the versions of a table, newest first

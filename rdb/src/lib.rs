@@ -27,8 +27,9 @@
 #![forbid(unsafe_code)]
 
 pub use reedbase_kernel::database::{
-    Cell, CheckpointReport, Checkpoints, Commit, Database, Diff, NewTable, OpenOptions, Row,
-    RowDiff, RowVersion, Snapshot, Status, TableStatus, TableVersion, Transaction, VersionPlace,
+    Adopt, Cell, CheckpointReport, Checkpoints, Clash, Commit, Database, Diff, NewTable, OlderRows,
+    OpenOptions, OutsideEdit, Row, RowDiff, RowVersion, Snapshot, Status, TableStatus,
+    TableVersion, Transaction, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::table::Key;

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use reedbase::{Diff, Result, Row, RowDiff};
 use serde_json::{Map, Value, json};
+use similar::{ChangeTag, TextDiff};
 
 use crate::output::{Output, Style, counted};
 
@@ -42,12 +43,6 @@ fn kind(row: &RowDiff) -> &'static str {
     }
 }
 
-/// The key as a person reads it.
-fn key(row: &RowDiff) -> String {
-    let either = row.after.as_ref().or(row.before.as_ref());
-    row.key.display(either.map_or(1, |row| row.key_columns()))
-}
-
 /// A cell by its name, before and after.
 type CellDiff<'a> = (&'a str, Option<String>, Option<String>);
 
@@ -80,17 +75,47 @@ fn text(table: &str, diff: &Diff, output: &mut Output) -> Result<()> {
         (count("insert"), "row", "added"),
         (count("delete"), "row", "removed"),
         (diff.moved, "line", "moved"),
+        (diff.respelled, "row", "written otherwise"),
     ];
     let parts = parts.iter().filter(|(count, ..)| *count > 0);
     let parts: Vec<_> =
         parts.map(|(n, noun, verb)| format!("{} {verb}", counted(*n, noun))).collect();
-    if parts.is_empty() {
+    if diff.is_empty() {
         return output.line(&format!("{table}: no difference"));
     }
-    let head = output.styled(Style::Bold, &format!("{table}: {}", parts.join(", ")));
+    let what = if parts.is_empty() { "no row changed".to_owned() } else { parts.join(", ") };
+    let head = output.styled(Style::Bold, &format!("{table}: {what}"));
     output.line(&head)?;
+    text_schema(diff, output)?;
     for row in &diff.rows {
         text_row(row, output)?;
+    }
+    Ok(())
+}
+
+/// What became of the columns and of schema.toml.
+fn text_schema(diff: &Diff, output: &mut Output) -> Result<()> {
+    let (before, after) = diff.columns.clone().unwrap_or_default();
+    let gone =
+        before.iter().filter(|name| !after.contains(name)).map(|name| (name, '-', Style::Removed));
+    let new =
+        after.iter().filter(|name| !before.contains(name)).map(|name| (name, '+', Style::Added));
+    for (name, mark, style) in gone.chain(new) {
+        let line = output.styled(style, &format!("{mark} column {name}"));
+        output.line(&line)?;
+    }
+    let (before, after) = diff.schema.clone().unwrap_or_default();
+    for change in TextDiff::from_lines(&before, &after).iter_all_changes() {
+        let (mark, style) = match change.tag() {
+            ChangeTag::Equal => continue,
+            ChangeTag::Delete => ('-', Style::Removed),
+            ChangeTag::Insert => ('+', Style::Added),
+        };
+        let line = change.value().trim_end();
+        if !line.is_empty() {
+            let line = output.styled(style, &format!("{mark} schema.toml  {line}"));
+            output.line(&line)?;
+        }
     }
     Ok(())
 }
@@ -101,7 +126,7 @@ fn text_row(row: &RowDiff, output: &mut Output) -> Result<()> {
         "delete" => ("-", Style::Removed),
         _ => ("~", Style::Changed),
     };
-    let head = output.styled(style, &format!("{mark} {}", key(row)));
+    let head = output.styled(style, &format!("{mark} {}", row.key_text()));
     output.line(&head)?;
     let cells = cells(row);
     if cells.is_empty() {
@@ -127,6 +152,21 @@ fn text_row(row: &RowDiff, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
+/// One side of a clash: what became of each cell of the row.
+pub(crate) fn side(name: &str, row: &RowDiff, output: &mut Output) -> Result<()> {
+    let cells = cells(row).into_iter().map(|(column, before, after)| {
+        let text = |side: Option<String>| side.map_or("NULL".to_owned(), |text| shown(&text));
+        format!("{column}: {} → {}", text(before), text(after))
+    });
+    let cells: Vec<_> = cells.collect();
+    let done = match kind(row) {
+        "delete" => "removed".to_owned(),
+        _ => cells.join(", "),
+    };
+    let name = output.styled(Style::Dim, &format!("{name:<5}"));
+    output.line(&format!("    {name}  {done}"))
+}
+
 /// A text on one line, not too long: line ends and tabs are shown, the empty text as quotes.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 160;
@@ -142,13 +182,19 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 fn json_rows(table: &str, diff: &Diff, output: &mut Output) -> Result<()> {
+    if let Some((before, after)) = &diff.columns {
+        output.json(
+            &json!({"table": table, "change": "columns", "before": before, "after": after}),
+        )?;
+    }
     for row in &diff.rows {
         let cells: Map<String, Value> = cells(row)
             .into_iter()
             .map(|(name, before, after)| (name.to_owned(), json!([before, after])))
             .collect();
-        output
-            .json(&json!({"table": table, "change": kind(row), "key": key(row), "cells": cells}))?;
+        output.json(
+            &json!({"table": table, "change": kind(row), "key": row.key_text(), "cells": cells}),
+        )?;
     }
     Ok(())
 }
@@ -157,7 +203,7 @@ fn csv_cells(diff: &Diff, output: &mut Output) -> Result<()> {
     output.line("change,key,column,before,after")?;
     for row in &diff.rows {
         for (name, before, after) in cells(row) {
-            let key = key(row);
+            let key = row.key_text();
             let line =
                 [Some(kind(row)), Some(&key), Some(name), before.as_deref(), after.as_deref()];
             output.bytes(&reedbase_plugin_api::row::write_row(&line, b',', b"\n"))?;

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use reedbase::clock::ManualClock;
 use reedbase::storage::Storage;
 use reedbase::{
-    Action, Checkpoints, Database, Error, Import, Key, Limits, OpenOptions, Timestamp, Transaction,
+    Action, Adopt, Checkpoints, Database, Error, Import, Key, Limits, OpenOptions, Timestamp,
+    Transaction,
 };
 
 /// What every table holds, by name.
@@ -114,6 +115,16 @@ impl Interpreter {
                 let folded = database.pack(table)?;
                 Ok(format!("packed {} versions into {}", folded.versions, folded.packs))
             }
+            ["outside", table] => outside(database, table),
+            ["adopt", tables @ ..] => adopt(database, tables, false),
+            ["adopt!", tables @ ..] => adopt(database, tables, true),
+            ["discard", tables @ ..] => Ok(database.discard(tables)?.kept.join("\n")),
+            ["file", path] => {
+                let storage: &dyn Storage = &*self.storage;
+                let bytes = storage.read(path)?.ok_or_else(|| Error::not_found("no such file"))?;
+                Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+            }
+            ["remove", path] => self.storage.remove(path).map(|()| "ok".to_owned()),
             ["files", folder] => Ok(self.storage.list(folder)?.join("\n")),
             ["log"] => Ok(log(database)?),
             ["status"] => Ok(status(database)?),
@@ -155,18 +166,57 @@ fn diff(database: &Database, table: &str, from: &str, to: &str) -> Result<String
         "0" => Ok(Timestamp::ZERO),
         _ => database.frame_at(text).map(|frame| frame.timestamp),
     };
-    let diff = database.snapshot()?.diff(table, at(from)?, at(to)?)?;
-    let text = |row: &Option<reedbase::Row>| match row {
+    Ok(changes(&database.snapshot()?.diff(table, at(from)?, at(to)?)?))
+}
+
+fn text(row: &Option<reedbase::Row>) -> String {
+    match row {
         Some(row) => String::from_utf8_lossy(row.bytes()).trim_end().to_owned(),
         None => "none".to_owned(),
-    };
+    }
+}
+
+fn changes(diff: &reedbase::Diff) -> String {
     let mut lines: Vec<_> = diff
         .rows
         .iter()
         .map(|row| format!("{} => {}", text(&row.before), text(&row.after)))
         .collect();
-    lines.push(format!("{} rows, {} moved", diff.rows.len(), diff.moved));
+    let respelled = match diff.respelled {
+        0 => String::new(),
+        rows => format!(", {rows} respelled"),
+    };
+    lines.push(format!("{} rows, {} moved{respelled}", diff.rows.len(), diff.moved));
+    lines.join("\n")
+}
+
+/// What was edited outside, as `diff` prints it, with what is odd about it.
+fn outside(database: &Database, table: &str) -> Result<String, Error> {
+    let Some(edit) = database.outside_edit(table)? else { return Ok("none".to_owned()) };
+    let mut lines = vec![format!("from {}", edit.base)];
+    lines.push(changes(&edit.diff));
+    if let Some((before, after)) = &edit.diff.columns {
+        lines.push(format!("columns {} => {}", before.join(" "), after.join(" ")));
+    }
+    if edit.diff.schema.is_some() {
+        lines.push("schema.toml differs".to_owned());
+    }
+    let rows =
+        edit.clashes.iter().map(|clash| (text(&clash.ours.after), text(&clash.theirs.after)));
+    lines.extend(rows.map(|(ours, theirs)| format!("clash: {ours} or {theirs}")));
+    if let Some(older) = edit.older {
+        lines.push(format!("{} as of {:?}", older.rows, older.version.map(Timestamp::as_micros)));
+    }
     Ok(lines.join("\n"))
+}
+
+fn adopt(database: &Database, tables: &[&str], force: bool) -> Result<String, Error> {
+    let edits = tables.iter().map(|table| database.outside_edit(table));
+    let edits = edits.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+    Ok(match database.adopt(edits, &Adopt::new().force(force))?.frame {
+        Some(frame) => format!("frame {}", frame.timestamp),
+        None => "nothing changed".to_owned(),
+    })
 }
 
 fn history(database: &Database, table: &str, key: &str) -> Result<String, Error> {
@@ -263,8 +313,12 @@ fn status(database: &Database) -> Result<String, Error> {
     let lines = database.status()?.tables.into_iter().map(|table| {
         let edited = if table.edited_outside { " edited outside" } else { "" };
         format!(
-            "{} rows {} bytes {} behind {}{edited}",
-            table.name, table.rows, table.size, table.behind
+            "{} rows {} bytes {} behind {}{edited}{}",
+            table.name,
+            table.rows,
+            table.size,
+            table.behind,
+            table.kept.iter().map(|name| format!(" kept {name}")).collect::<String>()
         )
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))

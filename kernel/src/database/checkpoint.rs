@@ -15,7 +15,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use reedbase_plugin_api::{Result, TableName};
+use reedbase_plugin_api::{Result, TableName, Timestamp};
 
 use super::inner::{Checkpoints, Inner};
 use super::new_versions::write_versions;
@@ -37,6 +37,8 @@ pub struct CheckpointReport {
     pub written: Vec<TableName>,
     /// The tables whose files were edited outside, and were left as they are.
     pub edited_outside: Vec<TableName>,
+    /// The files that hold an edit which could not stay in its place.
+    pub kept: Vec<String>,
 }
 
 /// Writes the files of tables whose journal has grown too long, or that are small; now or in the
@@ -86,10 +88,7 @@ fn lateness(table: &TableState, inner: &Inner) -> u64 {
 }
 
 /// Writes the files of these tables, or of all, that are behind.
-pub(super) fn checkpoint(
-    inner: &Inner,
-    names: Option<&Vec<TableName>>,
-) -> Result<CheckpointReport> {
+pub(super) fn checkpoint(inner: &Inner, names: Option<&[TableName]>) -> Result<CheckpointReport> {
     write_tables(inner, names, Which::Behind)
 }
 
@@ -100,11 +99,29 @@ enum Which {
     Behind,
     /// Those whose journal has grown too long.
     Late,
+    /// Those that lack something, or whose files no mark names yet.
+    Unmarked,
+    /// All, whatever was edited outside; which is put aside under this time.
+    Over(Timestamp),
+}
+
+/// Writes the files of tables of which an edit was just adopted. Those that hold what they should are only marked.
+pub(super) fn settle(inner: &Inner, names: &[TableName]) -> Result<CheckpointReport> {
+    write_tables(inner, Some(names), Which::Unmarked)
+}
+
+/// Writes the files of tables, and puts aside what was edited outside.
+pub(super) fn write_over(
+    inner: &Inner,
+    names: &[TableName],
+    now: Timestamp,
+) -> Result<CheckpointReport> {
+    write_tables(inner, Some(names), Which::Over(now))
 }
 
 fn write_tables(
     inner: &Inner,
-    names: Option<&Vec<TableName>>,
+    names: Option<&[TableName]>,
     which: Which,
 ) -> Result<CheckpointReport> {
     inner.check_writable()?;
@@ -123,11 +140,12 @@ fn write_tables(
     let mut report = CheckpointReport::default();
     for table in state.tables() {
         let wanted = names.is_none_or(|names| names.contains(table.name()));
-        let enough = which == Which::Behind || lateness(table, inner) > 0;
-        if !wanted || table.pending_len() == 0 || !enough {
+        if !wanted || !is_due(inner, table, which)? {
             continue;
         }
-        let written = write_table(inner, table, &mut users);
+        let file = TableFile::new(inner, table);
+        let written = write_table(&file, which, &mut users);
+        report.kept.append(&mut file.into_kept());
         match written.map_err(|error| error.at_table(table.name().as_str()))? {
             Some(base) => {
                 let name = table.name();
@@ -139,6 +157,18 @@ fn write_tables(
     }
     begin_journal_anew(inner, names.is_none())?;
     Ok(report)
+}
+
+fn is_due(inner: &Inner, table: &TableState, which: Which) -> Result<bool> {
+    Ok(match which {
+        Which::Over(_) => true,
+        Which::Late => table.pending_len() > 0 && lateness(table, inner) > 0,
+        Which::Behind => table.pending_len() > 0,
+        Which::Unmarked => {
+            let look = inner.store.look(table.name())?;
+            table.pending_len() > 0 || look.is_none_or(|look| look.edited.any())
+        }
+    })
 }
 
 /// Takes in the files that other processes wrote meanwhile: what they hold need not be written again.
@@ -155,15 +185,17 @@ fn take_in_written(inner: &Inner) -> Result<()> {
     Ok(())
 }
 
-/// Puts all versions of a table into one pack, and all frames into another.
-pub(super) fn pack(inner: &Inner, table: &TableName) -> Result<Folded> {
+/// Puts all versions of a table into one pack, and all frames into another; and removes the file that was
+/// displaced last.
+pub(super) fn pack(inner: &Inner, table: &TableState) -> Result<Folded> {
     let Some(lock) = &inner.checkpoint_lock else { return Ok(Folded::default()) };
     let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
     let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
     let storage = inner.store.storage();
     let mut users = UserDictionary::read(&**storage)?;
     FrameIndex::read(storage, &users)?.pack_everything(&mut users)?;
-    pack_everything(&inner.store.history(table))
+    TableFile::new(inner, table).remove_old()?;
+    pack_everything(&inner.store.history(table.name()))
 }
 
 /// Puts the frames that lack a line into the index, and their users into the dictionary.
@@ -205,12 +237,12 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
 
 /// Writes the versions, the log and the file of one table. `None` if the file was edited outside.
 fn write_table(
-    inner: &Inner,
-    state: &TableState,
+    file: &TableFile<'_>,
+    which: Which,
     users: &mut UserDictionary,
 ) -> Result<Option<Table>> {
+    let TableFile { inner, state, .. } = file;
     let table = state.table(&inner.store)?.clone();
-    let file = TableFile { inner, state };
     file.storage().create_folder(file.path("").trim_end_matches('/'))?;
     file.finish_last_swap()?;
     file.storage().remove_unfinished(file.path("").trim_end_matches('/'))?;
@@ -221,7 +253,11 @@ fn write_table(
         history.write_keyframe(&table)?;
         file.sync_folder()?;
     }
-    let Some(mark) = file.write(&table)? else { return Ok(None) };
+    let mark = match which {
+        Which::Over(now) => Some(file.write_over(&table, now)?),
+        _ => file.write(&table)?,
+    };
+    let Some(mark) = mark else { return Ok(None) };
     let base = table.flatten()?;
     if mark.size >= inner.store.limits().cached_min {
         // The cache is never needed.

@@ -18,7 +18,7 @@ use super::inner::{Head, Inner};
 use super::transaction::{Transaction, Work, changeset};
 use crate::clock::next_timestamp;
 use crate::delta::{DeltaFile, RowsCodec, WrittenDelta, delta_name};
-use crate::frame::{Action, ChangeBody, Frame, FrameInfo, TableChange};
+use crate::frame::{Action, Adopted, ChangeBody, Frame, FrameInfo, TableChange};
 use crate::mark::table_path;
 use crate::state::State;
 use crate::table::{Difference, Edit, Key, Stamp, Table};
@@ -50,6 +50,7 @@ struct Fitted {
     action: Action,
     changeset: Changeset,
     after: Table,
+    adopted: Option<Adopted>,
 }
 
 fn commit(mut transaction: Transaction) -> Result<Commit> {
@@ -111,25 +112,25 @@ fn fit(transaction: &mut Transaction, state: &State, inner: &Inner) -> Result<Ve
     for (name, work) in std::mem::take(&mut transaction.work) {
         let head = state.table(&name);
         let base = head.map_or(Timestamp::ZERO, |head| head.version());
-        let (changeset, after, action) = match work {
+        let (changeset, after, action, adopted) = match work {
             Work::Whole(whole) => {
                 if whole.base != base {
                     return Err(conflict("the table was changed meanwhile", &name));
                 }
-                (whole.changeset, whole.after, whole.action)
+                (whole.changeset, whole.after, whole.action, whole.adopted)
             }
             Work::Rows { edit, action } => {
                 let head = head.ok_or_else(|| conflict("the table is gone", &name))?;
-                let edit = fit_rows(edit, head.table(&inner.store)?, &transaction.stamp)
+                let edit = fit_rows(*edit, head.table(&inner.store)?, &transaction.stamp)
                     .map_err(|error| error.at_table(name.as_str()))?;
                 let before = edit.before().clone();
                 let (after, removed, added) = edit.finish()?;
                 let difference = Difference::lines(removed, added);
-                (changeset(&before, &after, difference)?, after, action)
+                (changeset(&before, &after, difference)?, after, action, None)
             }
         };
         if !changeset.is_empty() {
-            fitted.push(Fitted { name, base, action, changeset, after });
+            fitted.push(Fitted { name, base, action, changeset, after, adopted });
         }
     }
     Ok(fitted)
@@ -173,7 +174,7 @@ fn make_frame(
     inner: &Inner,
 ) -> Result<(Frame, Vec<(TableName, Table)>)> {
     let (mut changes, mut made) = (Vec::new(), Vec::new());
-    for Fitted { name, base, action, changeset, after } in fitted {
+    for Fitted { name, base, action, changeset, after, adopted } in fitted {
         let body = if changeset.touched_bytes() > inner.store.limits().large_changeset {
             write_large(&name, timestamp, base, changeset, inner)?
         } else {
@@ -182,7 +183,7 @@ fn make_frame(
             ChangeBody::Inline(Bytes::from(bytes))
         };
         let (size, rows) = (after.file_len(), after.rows());
-        changes.push(TableChange { table: name.clone(), action, base, size, rows, body });
+        changes.push(TableChange { table: name.clone(), action, base, size, rows, adopted, body });
         made.push((name, after.at_version(timestamp)));
     }
     let info = FrameInfo {

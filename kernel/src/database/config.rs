@@ -15,7 +15,7 @@ const PATH: &str = "config.toml";
 const FORMAT: i64 = 1;
 
 /// What stays out of git: the journal, the cache and the locks belong to one machine.
-const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n";
+const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n*.old\n";
 
 /// The settings of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Result, Timestamp};
+use reedbase_plugin_api::{Result, TableName, Timestamp};
 
+use super::adopt::{self, Adopt};
 use super::checkpoint::{self, CheckpointReport};
+use super::commit::Commit;
 use super::config::Config;
 use super::frames;
 use super::inner::{Checkpoints, Inner, Settings};
+use super::outside::{self, OutsideEdit};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
 use super::transaction::Transaction;
@@ -165,10 +168,62 @@ impl Database {
     /// Those of the storage. An outside edit is no error: the table's file is left as it is.
     pub fn checkpoint(&self, tables: &[&str]) -> Result<CheckpointReport> {
         let snapshot = self.snapshot()?;
-        let names =
-            tables.iter().map(|name| Ok(find_table(snapshot.state(), name)?.name().clone()));
-        let names = names.collect::<Result<Vec<_>>>()?;
-        checkpoint::checkpoint(&self.inner, (!tables.is_empty()).then_some(&names))
+        let names = names_of(&snapshot, tables)?;
+        checkpoint::checkpoint(&self.inner, (!tables.is_empty()).then_some(names.as_slice()))
+    }
+
+    /// The tables whose files were edited outside ReedBase. Cost: a look at each table's folder; no file is read
+    /// unless its time does not tell.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn edited_outside(&self) -> Result<Vec<TableName>> {
+        outside::edited_tables(&self.inner, &self.snapshot()?)
+    }
+
+    /// What somebody did to a table's files outside ReedBase; `None` if nobody did anything. Cost: reading the file
+    /// and comparing it.
+    ///
+    /// # Errors
+    /// What is wrong with the file, with its line and cell; [`OutsideEdit`](reedbase_plugin_api::ErrorKind::OutsideEdit)
+    /// if it is gone; [`Busy`](reedbase_plugin_api::ErrorKind::Busy) if it is being written.
+    pub fn outside_edit(&self, table: &str) -> Result<Option<OutsideEdit>> {
+        self.outside_edit_from(table, None, None)
+    }
+
+    /// The same, for an edit that was made from this version, or that stands in this file beside `current.csv`.
+    ///
+    /// # Errors
+    /// Those of [`outside_edit`](Self::outside_edit).
+    pub fn outside_edit_from(
+        &self,
+        table: &str,
+        base: Option<Timestamp>,
+        file: Option<&str>,
+    ) -> Result<Option<OutsideEdit>> {
+        outside::read(&self.inner, &self.snapshot()?, table, base, file)
+    }
+
+    /// Takes outside edits in, as one frame. The files stay as they are.
+    ///
+    /// # Errors
+    /// [`Conflict`](reedbase_plugin_api::ErrorKind::Conflict) if an edit clashes with a frame, or if a table changed since
+    /// its edit was read; [`Busy`](reedbase_plugin_api::ErrorKind::Busy) if a file was saved less than a second ago;
+    /// [`OutsideEdit`](reedbase_plugin_api::ErrorKind::OutsideEdit) if it removes more than half of the rows, unless
+    /// forced; or those of a commit.
+    pub fn adopt(&self, edits: Vec<OutsideEdit>, how: &Adopt) -> Result<Commit> {
+        adopt::adopt(&self.inner, self.snapshot()?, edits, how)
+    }
+
+    /// Puts the newest versions of tables in the place of their files. What was edited outside stays beside them,
+    /// in files that the report names.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for a table, or those of the storage.
+    pub fn discard(&self, tables: &[&str]) -> Result<CheckpointReport> {
+        let snapshot = self.snapshot()?;
+        let names = names_of(&snapshot, tables)?;
+        adopt::discard(&self.inner, &snapshot, &names)
     }
 
     /// How things stand.
@@ -203,7 +258,7 @@ impl Database {
     pub fn pack(&self, table: &str) -> Result<Folded> {
         self.checkpoint(&[table])?;
         let snapshot = self.snapshot()?;
-        checkpoint::pack(&self.inner, find_table(snapshot.state(), table)?.name())
+        checkpoint::pack(&self.inner, find_table(snapshot.state(), table)?)
     }
 
     /// A standard bsdiff patch (BSDIFF40) that makes a version of a table of its newest one: the stock
@@ -244,4 +299,9 @@ impl Database {
     pub fn notices(&self) -> &[String] {
         &self.inner.notices
     }
+}
+
+/// The tables of these names.
+fn names_of(snapshot: &Snapshot, tables: &[&str]) -> Result<Vec<TableName>> {
+    tables.iter().map(|name| Ok(find_table(snapshot.state(), name)?.name().clone())).collect()
 }

@@ -7,7 +7,7 @@ use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Shape, Timestamp};
 use super::inner::retry;
 use super::row::Row;
 use super::snapshot::{Snapshot, find_table};
-use crate::changes::{RowChange, RowChanges, row_change};
+use crate::changes::{Changes, RowChange, RowChanges, row_change};
 use crate::frame::{Action, ChangeBody};
 use crate::history::{Versions, rebuild};
 use crate::state::{TableState, read_change};
@@ -50,10 +50,49 @@ pub struct Diff {
     pub from: Timestamp,
     /// The version it leads to.
     pub to: Timestamp,
-    /// The rows that differ.
+    /// The rows whose cells differ.
     pub rows: Vec<RowDiff>,
     /// How many lines changed place on the way.
     pub moved: u64,
+    /// How many rows have the same cells in other bytes: other quotes, another line end.
+    pub respelled: u64,
+    /// The names of the columns before and after, if they differ.
+    pub columns: Option<(Vec<String>, Vec<String>)>,
+    /// The text of schema.toml before and after, if it differs.
+    pub schema: Option<(String, String)>,
+}
+
+impl Diff {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && (self.moved, self.respelled) == (0, 0)
+            && self.columns.is_none()
+            && self.schema.is_none()
+    }
+
+    /// What changesets came to, which lead from the earlier instant to the later; backwards if these are
+    /// given so.
+    pub(super) fn new(changes: Changes, from: Timestamp, to: Timestamp) -> Self {
+        let back = from > to;
+        let rows = changes.rows.into_iter();
+        let rows = rows.map(|row| row_diff(if back { row.inverse() } else { row })).collect();
+        let turned = |(one, other)| if back { (other, one) } else { (one, other) };
+        let columns = changes.shapes.filter(|(one, other)| one.columns() != other.columns());
+        let columns =
+            columns.map(|(one, other)| (one.columns().to_vec(), other.columns().to_vec()));
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let schema = changes.schema.map(|both| (text(&both.before), text(&both.after)));
+        Self {
+            from,
+            to,
+            rows,
+            moved: changes.moved,
+            respelled: changes.respelled,
+            columns: columns.map(turned),
+            schema: schema.map(|(one, other)| if back { (other, one) } else { (one, other) }),
+        }
+    }
 }
 
 /// A row that differs.
@@ -66,6 +105,14 @@ pub struct RowDiff {
     pub before: Option<Row>,
     /// The row after; `None` if it was removed.
     pub after: Option<Row>,
+}
+
+impl RowDiff {
+    /// The key as a person reads it.
+    pub fn key_text(&self) -> String {
+        let row = self.after.as_ref().or(self.before.as_ref());
+        self.key.display(row.map_or(1, Row::key_columns))
+    }
 }
 
 /// One moment in the life of a row.
@@ -130,14 +177,7 @@ impl Snapshot {
             for (_, changeset) in past.changes(from.min(to), from.max(to))? {
                 changes.add(&changeset)?;
             }
-            let (rows, moved) = changes.finish();
-            let rows = rows.into_iter();
-            let rows = if from <= to {
-                rows.map(row_diff).collect()
-            } else {
-                rows.map(|row| row_diff(row.inverse())).collect()
-            };
-            Ok(Diff { from, to, rows, moved })
+            Ok(Diff::new(changes.finish(), from, to))
         })
     }
 
@@ -151,20 +191,20 @@ impl Snapshot {
     }
 }
 
-fn row_diff(change: RowChange) -> RowDiff {
+pub(super) fn row_diff(change: RowChange) -> RowDiff {
     let row = |side: Option<_>| side.map(|(bytes, shape)| Row::new(bytes, shape));
     RowDiff { key: change.key, before: row(change.before), after: row(change.after) }
 }
 
 /// The past of one table, in files and in the journal.
-struct Past<'a> {
+pub(super) struct Past<'a> {
     state: &'a TableState,
     store: &'a Store,
     versions: Arc<Versions>,
 }
 
 impl<'a> Past<'a> {
-    fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
+    pub(super) fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
         let state = find_table(snapshot.state(), table)?;
         let store = snapshot.store();
         Ok(Self { state, store, versions: store.versions(state.name())? })
@@ -177,8 +217,18 @@ impl<'a> Past<'a> {
         pending.map(|p| (p.info.timestamp, p.change.base, p.change.action))
     }
 
+    /// All versions, oldest first.
+    pub(super) fn timestamps(&self) -> impl Iterator<Item = Timestamp> {
+        let logged = self.versions.list().iter().map(|version| version.timestamp);
+        logged.chain(self.unlogged().map(|(timestamp, ..)| timestamp))
+    }
+
     /// What each version after one and not after another changed.
-    fn changes(&self, after: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, Changeset)>> {
+    pub(super) fn changes(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, Changeset)>> {
         let until = until.min(self.state.version());
         let logged = self.versions.changes(after, until.min(self.versions.newest()))?;
         let mut changes: Vec<_> =
@@ -203,16 +253,15 @@ impl<'a> Past<'a> {
         Ok(())
     }
 
-    fn table_at(&self, at: Timestamp) -> Result<Table> {
+    pub(super) fn table_at(&self, at: Timestamp) -> Result<Table> {
         let current = self.state.table(self.store)?;
         if at >= self.state.version() {
             return Ok(current.clone());
         }
-        let logged = self.versions.list().iter().map(|version| version.timestamp);
-        let known = logged.chain(self.unlogged().map(|(timestamp, ..)| timestamp));
-        let version = known.filter(|version| *version <= at).max().ok_or_else(|| {
-            Error::not_found("the table did not exist yet").at_table(self.state.name().as_str())
-        })?;
+        let version =
+            self.timestamps().filter(|version| *version <= at).max().ok_or_else(|| {
+                Error::not_found("the table did not exist yet").at_table(self.state.name().as_str())
+            })?;
         let back = self.changes_after(version);
         if version <= self.versions.newest() && self.versions.steps_to(version) < back {
             let rebuilt = rebuild(&self.versions, version, None);
@@ -223,9 +272,7 @@ impl<'a> Past<'a> {
 
     /// How many versions follow one.
     fn changes_after(&self, version: Timestamp) -> usize {
-        let logged = self.versions.list().iter().map(|version| version.timestamp);
-        let all = logged.chain(self.unlogged().map(|(timestamp, ..)| timestamp));
-        all.filter(|other| *other > version).count()
+        self.timestamps().filter(|other| *other > version).count()
     }
 
     fn backwards(&self, mut table: Table, version: Timestamp) -> Result<Table> {
@@ -242,7 +289,7 @@ impl<'a> Past<'a> {
     }
 
     /// The life of a row: what is in memory first, which needs no decoding.
-    fn row(&self, key: &Key<'_>) -> Result<Vec<RowVersion>> {
+    pub(super) fn row(&self, key: &Key<'_>) -> Result<Vec<RowVersion>> {
         let table = self.state.table(self.store)?;
         let mut life = Vec::new();
         let mut link = table.chain(key)?;

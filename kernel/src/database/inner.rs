@@ -11,6 +11,8 @@ use crate::clock::Clock;
 use crate::delta::Codecs;
 use crate::journal::{Journal, Position, Scan};
 use crate::limits::Limits;
+use crate::log::complete_actions;
+use crate::look::look;
 use crate::progress::Progress;
 use crate::state::State;
 use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
@@ -96,6 +98,7 @@ impl Inner {
         };
         let (position, file) = (head.journal.position(), head.journal.file());
         if lock.is_some() {
+            complete_actions(&*storage)?;
             // What is found in the journal may never have been synced by whoever wrote it.
             file.sync()?;
         }
@@ -240,8 +243,8 @@ impl Head {
         let mut tables = Vec::new();
         for name in storage.list("tables")? {
             let Ok(name) = TableName::new(&name) else { continue };
-            if let Some(mark) = store.look(&name)?.map(|(mark, _)| mark) {
-                tables.push((name, mark.version));
+            if let Some(mark) = look(&**storage, &name)?.map(|look| look.mark) {
+                tables.push((name, mark));
             }
         }
         let (journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;

@@ -1,7 +1,7 @@
-//! The part of a checkpoint that writes down what each version of a table changed: deltas or a pack, lines of
-//! the log, the schema.
+//! The part of a checkpoint that writes down what each version of a table changed: deltas or a pack, and lines
+//! of the log.
 
-use reedbase_plugin_api::{Bytes, Changeset, Result};
+use reedbase_plugin_api::{Changeset, Result};
 use sha2::{Digest, Sha256};
 
 use super::inner::Inner;
@@ -12,7 +12,7 @@ use crate::mark::table_path;
 use crate::state::{Pending, TableState, read_change};
 use crate::storage::Storage;
 
-/// Writes the deltas, log lines and schema of all versions of a table that lack them. They are durable when
+/// Writes the deltas and log lines of all versions of a table that lack them. They are durable when
 /// this returns.
 pub(super) fn write_versions(
     inner: &Inner,
@@ -25,8 +25,7 @@ pub(super) fn write_versions(
     let to_pack = pending.len() > inner.store.limits().pack_min;
     let hash = log.newest_hash();
     let group = Group { before: hash, versions: Vec::new() };
-    let mut writer =
-        VersionWriter { inner, table, hash, group, versions: Vec::new(), schema: None };
+    let mut writer = VersionWriter { inner, table, hash, group, versions: Vec::new() };
     for pending in pending {
         let user = users.code(&pending.info.user, pending.info.timestamp);
         writer.push(pending, user, to_pack)?;
@@ -50,7 +49,6 @@ struct VersionWriter<'a> {
     group: Group,
     /// The new lines of the log, and whether a pack repeats each.
     versions: Vec<(Version, bool)>,
-    schema: Option<Bytes>,
 }
 
 impl VersionWriter<'_> {
@@ -70,16 +68,13 @@ impl VersionWriter<'_> {
         let mut packed = false;
         match &change.body {
             // Its delta file was written by the commit.
-            ChangeBody::File { content, schema, .. } => {
+            ChangeBody::File { content, .. } => {
                 version.hash = chain_hash(&before, &version, content);
-                self.schema = schema.clone().or_else(|| self.schema.take());
                 self.write_group(version.hash)?;
             }
             ChangeBody::Inline(bytes) => {
                 version.hash = chain_hash(&before, &version, &Sha256::digest(bytes).into());
                 let changeset = read_change(change, info.timestamp, &self.inner.store)?;
-                let schema = changeset.schema.as_ref().map(|text| text.after.clone());
-                self.schema = schema.or_else(|| self.schema.take());
                 packed = to_pack;
                 if to_pack {
                     self.group.versions.push((version.info(), changeset));
@@ -110,9 +105,6 @@ impl VersionWriter<'_> {
 
     fn finish(mut self, log: &mut VersionLog) -> Result<()> {
         self.write_group(self.hash)?;
-        if let Some(schema) = &self.schema {
-            self.storage().replace(&self.path("schema.toml"), schema)?;
-        }
         self.storage().sync_folder(self.path("").trim_end_matches('/'))?;
         log.append(self.lines_to_keep())
     }

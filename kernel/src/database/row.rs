@@ -26,6 +26,11 @@ impl Row {
         &self.bytes
     }
 
+    /// How it is cut into cells.
+    pub fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
     /// The names of the columns.
     pub fn columns(&self) -> &[String] {
         self.shape.columns()

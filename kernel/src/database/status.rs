@@ -4,6 +4,7 @@ use reedbase_plugin_api::{Result, TableName, Timestamp};
 
 use super::inner::Inner;
 use super::snapshot::Snapshot;
+use super::table_file::TableFile;
 
 /// How a database stands.
 #[derive(Debug, Clone)]
@@ -29,21 +30,25 @@ pub struct TableStatus {
     pub size: u64,
     /// How many frames its file lacks.
     pub behind: u64,
-    /// Whether its file was changed outside ReedBase.
+    /// Whether its file or its schema.toml was changed outside ReedBase.
     pub edited_outside: bool,
+    /// The files beside `current.csv` that hold an edit which could not stay there.
+    pub kept: Vec<String>,
 }
 
 pub(super) fn status(inner: &Inner, snapshot: &Snapshot) -> Result<Status> {
     let mut tables = Vec::new();
     for state in snapshot.state().tables() {
-        let table = state.table(&inner.store)?;
+        let (size, rows) = state.totals(&inner.store)?;
+        let file = TableFile::new(inner, state);
         tables.push(TableStatus {
             name: state.name().clone(),
             version: state.version(),
-            rows: table.rows(),
-            size: table.file_len(),
+            rows,
+            size,
             behind: state.pending_len(),
-            edited_outside: inner.store.is_edited_outside(state.name())?,
+            edited_outside: file.edited()?.any(),
+            kept: file.kept()?,
         });
     }
     Ok(Status { frame: snapshot.frame(), tables })

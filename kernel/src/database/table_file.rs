@@ -1,26 +1,48 @@
-//! The part of a checkpoint that writes a table's file and puts it in the place of the old one.
+//! The files of a table: whether they are ours, and what becomes of those that are not.
 //!
-//! What comes out of the exchange must be the file of the old mark. If it is not, somebody saved an edit at that
-//! moment: it is put back, and the table waits.
+//! Nothing is ever removed that is not known to be ours: it is renamed to `current.csv.edited-<version it was made
+//! from>`. What an exchange displaced stays in the folder as `current.csv.old`, described by `mark.old`, until the next
+//! time: an editor that had the file open may still write into it.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::cell::RefCell;
 
-use reedbase_plugin_api::{Bytes, Error, Result};
+use reedbase_plugin_api::{Bytes, Result, Timestamp};
+use sha2::{Digest, Sha256};
 
 use super::inner::Inner;
+use crate::look::{Edited, Look, is_file_of};
 use crate::mark::{Mark, table_path};
-use crate::progress::{Progress, Work};
 use crate::state::TableState;
-use crate::storage::{Access, File, Storage, read_all};
+use crate::storage::{Access, Storage};
 use crate::table::Table;
 
-/// The file of one table.
+pub(super) const CURRENT: &str = "current.csv";
+pub(super) const SCHEMA: &str = "schema.toml";
+
+/// What stands between the name of a file and the version it was made from, if it is an edit that was kept.
+pub(super) const EDITED: &str = ".edited-";
+
+/// What stands between the name of a file and the time, if it was discarded.
+pub(super) const DISCARDED: &str = ".discarded-";
+
+/// The files of one table.
 pub(super) struct TableFile<'a> {
     pub(super) inner: &'a Inner,
     pub(super) state: &'a TableState,
+    /// The files that were kept so far.
+    kept: RefCell<Vec<String>>,
 }
 
-impl TableFile<'_> {
+impl<'a> TableFile<'a> {
+    pub(super) fn new(inner: &'a Inner, state: &'a TableState) -> Self {
+        Self { inner, state, kept: RefCell::default() }
+    }
+
+    /// The files that were kept since they could not stay in their place.
+    pub(super) fn into_kept(self) -> Vec<String> {
+        self.kept.into_inner()
+    }
+
     pub(super) fn storage(&self) -> &dyn Storage {
         &**self.inner.store.storage()
     }
@@ -34,119 +56,124 @@ impl TableFile<'_> {
         self.storage().sync_folder(self.path("").trim_end_matches('/'))
     }
 
-    /// Completes, or takes back, what a crash left between exchange and mark.
-    pub(super) fn finish_last_swap(&self) -> Result<()> {
-        let Some(next) = Mark::read(self.storage(), self.state.name(), "mark.next").ok().flatten()
-        else {
+    /// What was edited outside. Files that a frame adopted are ours, though no mark names them yet.
+    pub(super) fn edited(&self) -> Result<Edited> {
+        match self.inner.store.look(self.state.name())? {
+            Some(Look { edited, .. }) => Ok(Edited {
+                table: edited.table && !self.is_adopted(CURRENT)?,
+                schema: edited.schema && !self.is_schema_ours()?,
+            }),
+            None => Ok(Edited { table: self.read(CURRENT)?.is_some(), schema: false }),
+        }
+    }
+
+    /// The names of the files that hold an edit which could not stay in its place.
+    pub(super) fn kept(&self) -> Result<Vec<String>> {
+        let names = self.storage().list(self.path("").trim_end_matches('/'))?;
+        Ok(names.into_iter().filter(|name| name.contains(EDITED)).collect())
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>> {
+        self.storage().read(&self.path(name))
+    }
+
+    /// Whether a file is what a frame adopted that no mark names yet.
+    pub(super) fn is_adopted(&self, name: &str) -> Result<bool> {
+        if self.state.adopted().next().is_none() {
+            return Ok(false);
+        }
+        let Some(bytes) = self.read(name)? else { return Ok(false) };
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        Ok(self.state.adopted().any(|adopted| match name.starts_with(CURRENT) {
+            true => adopted.table == sha256,
+            false => adopted.schema == sha256,
+        }))
+    }
+
+    /// Whether schema.toml is what a frame adopted, or what the table's newest version says.
+    fn is_schema_ours(&self) -> Result<bool> {
+        let newest = self.state.loaded().and_then(Table::schema);
+        let is_newest = newest.is_some() && self.read(SCHEMA)?.as_ref() == newest;
+        Ok(is_newest || self.is_adopted(SCHEMA)?)
+    }
+
+    /// Whether an editor wrote into the file that was displaced last: then it is kept.
+    pub(super) fn look_at_old(&self) -> Result<()> {
+        let old = Mark::read(self.storage(), self.state.name(), "mark.old").ok().flatten();
+        let Some(file) = self.storage().open(&self.path("current.csv.old"), Access::Read)? else {
             return Ok(());
         };
-        let current = self.storage().read(&self.path("current.csv"))?;
-        if current.is_some_and(|bytes| next.matches(&bytes)) {
-            self.keep_displaced()?;
-            self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
-        } else {
-            self.storage().remove(&self.path("mark.next"))?;
+        match &old {
+            Some(mark) if is_file_of(&file, mark)? => Ok(()),
+            _ => self.keep("current.csv.old", EDITED, old.map_or(Timestamp::ZERO, |m| m.version)),
         }
-        self.storage().remove(&self.path("current.csv.new"))?;
-        self.sync_folder()
     }
 
-    /// What came out of an exchange is the file of the old mark, or an edit that must not be lost.
-    fn keep_displaced(&self) -> Result<()> {
-        let Some(bytes) = self.storage().read(&self.path("current.csv.new"))? else {
+    /// Removes the file that was displaced last, unless an editor wrote into it: then it is kept.
+    pub(super) fn remove_old(&self) -> Result<()> {
+        if self.storage().len(&self.path("mark.old"))?.is_none() {
+            return Ok(());
+        }
+        self.look_at_old()?;
+        self.storage().remove(&self.path("current.csv.old"))?;
+        self.storage().remove(&self.path("mark.old"))
+    }
+
+    /// What came out of an exchange stays for a while, with its mark.
+    pub(super) fn keep_displaced(&self, old: Option<&Mark>) -> Result<()> {
+        let displaced = self.path(&aside(CURRENT));
+        let Some(file) = self.storage().open(&displaced, Access::Read)? else { return Ok(()) };
+        self.look_at_old()?;
+        match old {
+            Some(mark) if is_file_of(&file, mark)? => {
+                self.storage().rename(&displaced, &self.path("current.csv.old"))?;
+                self.storage().rename(&self.path("mark"), &self.path("mark.old"))
+            }
+            // Adopted just now: it is in the history, and no mark tells whether it changes later.
+            _ if self.is_adopted(&aside(CURRENT))? => self.storage().remove(&displaced),
+            _ => self.keep(&aside(CURRENT), EDITED, old.map_or(Timestamp::ZERO, |m| m.version)),
+        }
+    }
+
+    /// Removes what was put aside if one of these marks knows it, else keeps it.
+    pub(super) fn keep_unless(&self, name: &str, known: &[Option<&Mark>]) -> Result<()> {
+        let Some(file) = self.storage().open(&self.path(&aside(name)), Access::Read)? else {
             return Ok(());
         };
-        let old = Mark::read(self.storage(), self.state.name(), "mark")?;
-        if old.is_none_or(|old| old.matches(&bytes)) {
-            return Ok(());
-        }
-        let kept = format!("current.csv.edited-{}", self.state.version());
-        self.storage().rename(&self.path("current.csv.new"), &self.path(&kept))
-    }
-
-    /// Writes the file and puts it in the place of the old one. `None` if that was edited outside.
-    pub(super) fn write(&self, table: &Table) -> Result<Option<Mark>> {
-        if self.inner.store.is_edited_outside(self.state.name())? {
-            return Ok(None);
-        }
-        let aside = self.path("current.csv.new");
-        let file = self.storage().create(&aside)?;
-        // The checksums of a large file take as long as writing it does: another thread computes them.
-        let builder = std::thread::scope(|scope| {
-            let (pieces, hashed) = sync_channel::<Bytes>(PIECES_AHEAD);
-            let hashing = std::thread::Builder::new().spawn_scoped(scope, move || {
-                let mut builder = Mark::builder();
-                hashed.iter().for_each(|piece| builder.update(&piece));
-                builder
-            });
-            let hashing = hashing.map_err(|source| Error::io("start a thread", "", source))?;
-            let progress = self.inner.store.progress();
-            write_pieces(table, &*file, &pieces, progress)?;
-            drop(pieces);
-            hashing.join().map_err(|_| Error::internal("the checksums could not be computed"))
-        })?;
-        let mark = builder.finish(table.version(), table.shape(), &*file)?;
-        self.storage().write_new(&self.path("mark.next"), mark.to_text().as_bytes())?;
-        self.sync_folder()?;
-        if !self.swap()? {
-            self.storage().remove(&self.path("mark.next"))?;
-            self.storage().remove(&aside)?;
-            return Ok(None);
-        }
-        self.storage().remove(&aside)?;
-        Ok(Some(mark))
-    }
-
-    /// Exchanges old and new under the lock. `false` if what came out is not ours: then all is as before.
-    fn swap(&self) -> Result<bool> {
-        let _head = self.inner.head();
-        let _lock = self.inner.lock()?;
-        let (aside, current) = (self.path("current.csv.new"), self.path("current.csv"));
-        let old = Mark::read(self.storage(), self.state.name(), "mark")?;
-        if self.storage().open(&current, Access::Read)?.is_none() {
-            if old.is_some() {
-                return Ok(false);
-            }
-            self.storage().rename(&aside, &current)?;
-            self.storage().sync_folder("tables")?;
-        } else {
-            self.storage().exchange(&aside, &current)?;
-            let displaced = self.storage().open(&aside, Access::Read)?;
-            let ours = match (displaced, old) {
-                (Some(file), Some(old)) => {
-                    old.has_stamp(&file.stat()?) || old.matches(&read_all(&*file)?)
-                }
-                _ => false,
-            };
-            if !ours {
-                self.storage().exchange(&aside, &current)?;
-                return Ok(false);
+        for mark in known.iter().flatten() {
+            if is_file_of(&file, mark)? {
+                return self.storage().remove(&self.path(&aside(name)));
             }
         }
-        self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
-        self.sync_folder()?;
-        Ok(true)
+        let version = known.iter().flatten().last().map_or(Timestamp::ZERO, |mark| mark.version);
+        self.keep(&aside(name), EDITED, version)
+    }
+
+    /// Gives a file that is not ours a name under which it stays.
+    pub(super) fn keep(&self, name: &str, why: &str, number: Timestamp) -> Result<()> {
+        let file = name.trim_end_matches(".new").trim_end_matches(".old");
+        let mut kept = format!("{file}{why}{number}");
+        for again in 2.. {
+            if self.storage().len(&self.path(&kept))?.is_none() {
+                break;
+            }
+            kept = format!("{file}{why}{number}-{again}");
+        }
+        let kept = self.path(&kept);
+        self.storage().rename(&self.path(name), &kept)?;
+        self.kept.borrow_mut().push(kept);
+        Ok(())
     }
 }
 
-/// How many pieces of a table may wait for their checksums.
-const PIECES_AHEAD: usize = 64;
+/// The version that an edit was made from which is kept under this name.
+pub(super) fn edited_from(name: &str) -> Option<Timestamp> {
+    let (_, number) = name.split_once(EDITED)?;
+    let number = number.split('-').next()?;
+    number.parse().ok().map(Timestamp::from_micros)
+}
 
-/// Writes the table's file and syncs it; each piece is passed on.
-fn write_pieces(
-    table: &Table,
-    file: &dyn File,
-    pieces: &SyncSender<Bytes>,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let mut at = 0;
-    table.for_each_piece(|piece: Bytes| {
-        file.write_at(&piece, at)?;
-        at += piece.len() as u64;
-        progress.at(Work::Write, at, table.file_len());
-        // The receiver is there as long as the sender is.
-        drop(pieces.send(piece));
-        Ok(())
-    })?;
-    file.sync()
+/// The name of a file that is about to take this name, or was displaced from it.
+pub(super) fn aside(name: &str) -> String {
+    format!("{name}.new")
 }

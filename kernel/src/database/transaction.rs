@@ -12,7 +12,7 @@ use reedbase_plugin_api::{
 use super::inner::Inner;
 use super::row::{Cell, Row};
 use super::snapshot::{Snapshot, find_column, find_table};
-use crate::frame::Action;
+use crate::frame::{Action, Adopted};
 use crate::schema;
 use crate::table::{Base, Difference, Edit, Key, Stamp, Table, diff};
 
@@ -33,7 +33,7 @@ pub struct Transaction {
 #[derive(Debug)]
 pub(super) enum Work {
     /// Edits of single rows.
-    Rows { edit: Edit, action: Action },
+    Rows { edit: Box<Edit>, action: Action },
     /// Another table in its place, or a new one.
     Whole(Box<Whole>),
 }
@@ -46,6 +46,8 @@ pub(super) struct Whole {
     pub(super) after: Table,
     pub(super) changeset: Changeset,
     pub(super) action: Action,
+    /// The outside edit that it takes in.
+    pub(super) adopted: Option<Adopted>,
 }
 
 /// A table to be made.
@@ -244,18 +246,19 @@ impl Transaction {
             count: u64::from(base.lines()),
             bytes: table.text.slice(shape.header().len()..),
         };
-        let after = Bytes::from(schema::to_text(&table.schema));
+        let text = Bytes::from(schema::to_text(&table.schema));
         let changeset = Changeset {
             before: None,
             after: (*shape).clone(),
-            schema: Some(SchemaText { before: Bytes::new(), after }),
+            schema: Some(SchemaText { before: Bytes::new(), after: text.clone() }),
             removed: Vec::new(),
             added: if lines.count > 0 { vec![lines] } else { Vec::new() },
             moves: Vec::new(),
             salt: draw_salt()?,
         };
-        let after = Table::new(base, Timestamp::ZERO);
-        let whole = Whole { base: Timestamp::ZERO, after, changeset, action: Action::INIT };
+        let after = Table::new(base, Timestamp::ZERO).with_schema(Some(text));
+        let (base, action, adopted) = (Timestamp::ZERO, Action::INIT, None);
+        let whole = Whole { base, after, changeset, action, adopted };
         self.work.insert(name, Work::Whole(Box::new(whole)));
         Ok(())
     }
@@ -269,7 +272,9 @@ impl Transaction {
         let state = find_table(self.snapshot.state(), name)?;
         let name = state.name().clone();
         let before = state.table(&self.inner.store)?.flatten()?;
-        let after = Table::new(table.base(&table.shape()?)?, Timestamp::ZERO);
+        let schema = adapted_schema(&before, &table.schema)?;
+        let base = table.base(&table.shape()?)?;
+        let after = Table::new(base, Timestamp::ZERO).with_schema(Some(schema));
         let version = state.version();
         self.put_whole(name, &before, after, version, Action::IMPORT)
     }
@@ -295,14 +300,9 @@ impl Transaction {
         base: Timestamp,
         action: Action,
     ) -> Result<()> {
-        let difference = if before.shape() == after.shape() {
-            diff(before.base(), after.base())?
-        } else {
-            Difference::whole(before.base(), after.base())?
-        };
-        let changeset = changeset(before, &after, difference)?;
+        let changeset = compare(before, &after)?;
         if !changeset.is_empty() {
-            let whole = Whole { base, after, changeset, action };
+            let whole = Whole { base, after, changeset, action, adopted: None };
             self.work.insert(name, Work::Whole(Box::new(whole)));
         }
         Ok(())
@@ -330,7 +330,7 @@ impl Transaction {
         };
         if !self.work.contains_key(&name) {
             let table = self.snapshot.table(name.as_str())?.clone();
-            let edit = Edit::new(table, self.stamp.clone());
+            let edit = Box::new(Edit::new(table, self.stamp.clone()));
             self.work.insert(name.clone(), Work::Rows { edit, action });
         }
         match self.work.get_mut(&name) {
@@ -354,12 +354,41 @@ fn no_such_row(key: &Key<'_>, shape: &Shape) -> Error {
         .at_key(key.display(shape.key().len()))
 }
 
+/// The text of schema.toml on both sides, if it differs.
+fn schema_change(before: &Table, after: &Table) -> Option<SchemaText> {
+    let text = |table: &Table| table.schema().cloned().unwrap_or_default();
+    let (before, after) = (text(before), text(after));
+    (before != after).then_some(SchemaText { before, after })
+}
+
+/// What schema.toml says of a table that a file replaces: what it said, where columns stay.
+fn adapted_schema(before: &Table, schema: &Schema) -> Result<Bytes> {
+    let known = before.schema().and_then(|text| std::str::from_utf8(text).ok());
+    let text = match known {
+        Some(text) => schema::adapt(text, schema, &|_| None)?,
+        None => schema::to_text(schema),
+    };
+    Ok(Bytes::from(text))
+}
+
 /// Random bytes for a changeset.
 pub(super) fn draw_salt() -> Result<[u8; 16]> {
     let mut salt = [0; 16];
     getrandom::fill(&mut salt)
         .map_err(|source| Error::io("draw a random number", "", source.into()))?;
     Ok(salt)
+}
+
+/// What makes one table of another; both must be bases.
+pub(super) fn compare(before: &Table, after: &Table) -> Result<Changeset> {
+    let (one, other) = (before.shape(), after.shape());
+    let comparable = one.key() == other.key() && one.delimiter() == other.delimiter();
+    let difference = if comparable {
+        diff(before.base(), after.base())?
+    } else {
+        Difference::whole(before.base(), after.base())?
+    };
+    changeset(before, after, difference)
 }
 
 /// What makes one table of another.
@@ -372,7 +401,7 @@ pub(super) fn changeset(
     Ok(Changeset {
         before: Some((**before.shape()).clone()),
         after: (**after.shape()).clone(),
-        schema: None,
+        schema: schema_change(before, after),
         removed,
         added,
         moves,

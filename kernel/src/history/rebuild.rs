@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Changeset, Error, Lines, Result, Timestamp};
+use reedbase_plugin_api::{Bytes, Changeset, Error, Lines, Result, SchemaText, Timestamp};
 
 use super::versions::{History, Versions};
 use crate::delta::{DeltaFile, Pack, keyframe_name};
@@ -133,7 +133,9 @@ impl History {
         let changeset = Changeset {
             before: None,
             after: shape,
-            schema: None,
+            schema: table
+                .schema()
+                .map(|text| SchemaText { before: Bytes::new(), after: text.clone() }),
             removed,
             added,
             moves,

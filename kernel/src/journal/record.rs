@@ -18,16 +18,17 @@
 //! ```
 //!
 //! The payload: user, name, number of details, each key and value; number of tables, each: name, action,
-//! version before (as what it lies behind the timestamp), size and rows of the table, 0 and the changeset in
-//! the codec `rows`, or 1, length and SHA-256 of the delta file that holds it, SHA-256 of the changeset, and 0
-//! or 1 and the text of schema.toml. Numbers are varints, texts have their length before them.
+//! version before (as what it lies behind the timestamp), size and rows of the table, and a byte of flags; if
+//! that has 2, the SHA-256 of the table's file and of its schema.toml, which were edited outside and are adopted; if
+//! it lacks 1, the changeset in the codec `rows`, else length and SHA-256 of the delta file that holds it,
+//! SHA-256 of the changeset, and 0 or 1 and the text of schema.toml. Numbers are varints, texts have their length before them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Error, ErrorKind, NodeId, Result, TableName, Timestamp};
 
-use crate::frame::{Action, ChangeBody, Frame, FrameInfo, TableChange};
+use crate::frame::{Action, Adopted, ChangeBody, Frame, FrameInfo, TableChange};
 use crate::wire::{Reader, put_bytes, put_signed, put_varint};
 
 /// The bytes before the payload.
@@ -35,6 +36,12 @@ pub(super) const HEADER: usize = 88;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"RDBF");
 const FRAME: u8 = 1;
+
+/// The changeset is in its delta file.
+const IN_FILE: u8 = 1;
+
+/// Files that were edited outside are adopted.
+const ADOPTED: u8 = 2;
 
 /// Records start at multiples of this.
 const ALIGN: usize = 8;
@@ -143,13 +150,16 @@ fn put_payload(out: &mut Vec<u8>, frame: &Frame) {
         put_signed(out, info.timestamp.as_micros() - change.base.as_micros());
         put_varint(out, change.size);
         put_varint(out, change.rows);
+        let in_file = matches!(change.body, ChangeBody::File { .. });
+        let adopted = change.adopted.is_some();
+        out.push(if in_file { IN_FILE } else { 0 } | if adopted { ADOPTED } else { 0 });
+        if let Some(Adopted { table, schema }) = &change.adopted {
+            out.extend_from_slice(table);
+            out.extend_from_slice(schema);
+        }
         match &change.body {
-            ChangeBody::Inline(bytes) => {
-                out.push(0);
-                put_bytes(out, bytes);
-            }
+            ChangeBody::Inline(bytes) => put_bytes(out, bytes),
             ChangeBody::File { len, sha256, content, schema } => {
-                out.push(1);
                 put_varint(out, *len);
                 out.extend_from_slice(sha256);
                 out.extend_from_slice(content);
@@ -198,9 +208,17 @@ fn read_change(reader: &mut Reader, timestamp: Timestamp) -> Result<TableChange>
     let base = base.ok_or_else(|| Error::corrupt("a version is out of range"))?;
     let (size, rows) = (reader.varint()?, reader.varint()?);
     let unknown = || Error::corrupt("an unknown flag");
-    let body = match reader.byte()? {
+    let flags = reader.byte()?;
+    if flags & !(IN_FILE | ADOPTED) != 0 {
+        return Err(unknown());
+    }
+    let adopted = match flags & ADOPTED {
+        0 => None,
+        _ => Some(Adopted { table: reader.array()?, schema: reader.array()? }),
+    };
+    let body = match flags & IN_FILE {
         0 => ChangeBody::Inline(reader.bytes()?),
-        1 => ChangeBody::File {
+        _ => ChangeBody::File {
             len: reader.varint()?,
             sha256: reader.array()?,
             content: reader.array()?,
@@ -210,8 +228,7 @@ fn read_change(reader: &mut Reader, timestamp: Timestamp) -> Result<TableChange>
                 _ => return Err(unknown()),
             },
         },
-        _ => return Err(unknown()),
     };
     let (action, base) = (Action::from_code(action), Timestamp::from_micros(base));
-    Ok(TableChange { table, action, base, size, rows, body })
+    Ok(TableChange { table, action, base, size, rows, adopted, body })
 }

@@ -425,7 +425,7 @@ const AHEAD_MAX: u64 = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::{Action, ChangeBody, FrameInfo, TableChange};
+    use crate::frame::{Action, Adopted, ChangeBody, FrameInfo, TableChange};
     use crate::storage::MemoryStorage;
     use reedbase_plugin_api::{Bytes, NodeId, TableName};
 
@@ -447,9 +447,17 @@ mod tests {
         } else {
             ChangeBody::Inline(Bytes::from(vec![n as u8; 20 + n as usize]))
         };
+        let adopted = (n % 4 == 1).then_some(Adopted { table: [3; 32], schema: [4; 32] });
         let base = Timestamp::from_micros(n - 1);
-        let changes =
-            vec![TableChange { table, action: Action::UPDATE, base, size: 7, rows: 1, body }];
+        let changes = vec![TableChange {
+            table,
+            action: Action::UPDATE,
+            base,
+            size: 7,
+            rows: 1,
+            adopted,
+            body,
+        }];
         Frame { info: Arc::new(info), changes }
     }
 

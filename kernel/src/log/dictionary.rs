@@ -61,6 +61,20 @@ pub fn check_actions(storage: &dyn Storage) -> Result<u64> {
     Ok(count + lines.count() as u64)
 }
 
+/// Adds the actions that a database made by an older version lacks.
+///
+/// # Errors
+/// Those of the storage.
+pub fn complete_actions(storage: &dyn Storage) -> Result<()> {
+    let known = actions_text();
+    match storage.read(ACTIONS_PATH)? {
+        Some(text) if text.len() < known.len() && known.as_bytes().starts_with(&text) => {
+            storage.replace(ACTIONS_PATH, known.as_bytes())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Users by code. Code 0 is the system.
 #[derive(Debug, Clone, Default)]
 pub struct UserDictionary {

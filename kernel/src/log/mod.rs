@@ -7,7 +7,9 @@ mod versions;
 mod frame_pack;
 mod frames;
 
-pub use dictionary::{ACTIONS_PATH, USERS_PATH, UserDictionary, actions_text, check_actions};
+pub use dictionary::{
+    ACTIONS_PATH, USERS_PATH, UserDictionary, actions_text, check_actions, complete_actions,
+};
 pub use frames::FrameIndex;
 pub use lines::LogFile;
 pub use versions::{Version, VersionLog, chain_hash, from_hex, to_hex};

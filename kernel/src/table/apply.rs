@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Changeset, Error, Lines, Move, Result, Shape, Timestamp};
+use reedbase_plugin_api::{
+    Bytes, Changeset, Error, Lines, Move, Result, SchemaText, Shape, Timestamp,
+};
 
 use super::{Base, Key, Place, Stamp, Table};
 use crate::csv::next_record;
@@ -44,7 +46,11 @@ impl Table {
         if Some(table.lines()) != expected {
             return Err(mismatch("the number of lines does not fit"));
         }
-        Ok(table.at_version(frame))
+        let schema = match &changeset.schema {
+            Some(text) => Some(text.after.clone()),
+            None => self.schema.clone(),
+        };
+        Ok(table.with_schema(schema).at_version(frame))
     }
 
     /// Applies line by line. `None` if there is no room for a label.
@@ -244,7 +250,10 @@ pub fn inverse(changeset: &Changeset, empty: &Shape) -> Changeset {
     Changeset {
         before: Some(changeset.after.clone()),
         after: changeset.before.clone().unwrap_or_else(|| empty.clone()),
-        schema: None,
+        schema: changeset
+            .schema
+            .as_ref()
+            .map(|text| SchemaText { before: text.after.clone(), after: text.before.clone() }),
         removed: changeset.added.clone(),
         added: changeset.removed.clone(),
         moves,

@@ -187,7 +187,9 @@ impl Edit {
         }
         let header = Bytes::from([shape.header().as_ref(), b"\n"].concat());
         let shape = Arc::new(Shape::new(shape.delimiter(), header, shape.key().to_vec())?);
-        self.after = Table::new(Arc::new(Base::empty(shape)?), self.after.version());
+        let schema = self.after.schema().cloned();
+        let base = Arc::new(Base::empty(shape)?);
+        self.after = Table::new(base, self.after.version()).with_schema(schema);
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub struct Table {
     pub(super) base_version: Timestamp,
     /// Whether the rows still stand in the order of the base.
     pub(super) sorted: bool,
+    /// The text of its schema.toml, where that is known.
+    pub(super) schema: Option<Bytes>,
 }
 
 /// A line that a frame touched, linked to what its key was before.
@@ -98,8 +100,21 @@ impl Table {
             keys: Tree::default(),
             version,
             base_version: version,
+            schema: None,
             base,
         }
+    }
+
+    /// The same table with this text of schema.toml.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Option<Bytes>) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// The text of its schema.toml; `None` if only format 1 wrote it down.
+    pub fn schema(&self) -> Option<&Bytes> {
+        self.schema.as_ref()
     }
 
     /// How its lines are cut into cells.
@@ -307,7 +322,7 @@ impl Table {
         }
         let base = Base::parse(self.to_bytes()?, Arc::clone(self.shape()))
             .map_err(|error| Error::internal("a table does not parse any more").caused_by(error))?;
-        Ok(Self::new(Arc::new(base), self.version))
+        Ok(Self::new(Arc::new(base), self.version).with_schema(self.schema.clone()))
     }
 
     /// The key of a line; `None` for a blank line.

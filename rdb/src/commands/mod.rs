@@ -15,6 +15,7 @@ pub(crate) mod show;
 pub(crate) mod restore;
 pub(crate) mod version;
 pub(crate) mod status;
+pub(crate) mod outside;
 pub(crate) mod checkpoint;
 pub(crate) mod dict;
 
@@ -48,6 +49,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::VersionExport(command) => command.run(global, output),
         Command::VersionPack(command) => command.run(global, output),
         Command::Status(command) => command.run(global, output),
+        Command::Adopt(command) => command.run(global, output),
+        Command::Discard(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),

@@ -1,8 +1,9 @@
 //! `rdb status`
 
-use reedbase::Result;
+use reedbase::{Database, Result, TableStatus};
 use serde_json::json;
 
+use super::outside;
 use crate::args::Global;
 use crate::locate;
 use crate::output::{Output, counted, grouped, size};
@@ -12,6 +13,9 @@ use crate::time;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  rdb status")]
 pub(crate) struct Status {}
+
+/// An edit of a table up to this size is compared row by row at once.
+const LOOKED_AT: u64 = 4 << 20;
 
 impl Status {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
@@ -26,6 +30,7 @@ impl Status {
                     "version": table.version.as_micros(),
                     "behind": table.behind,
                     "edited_outside": table.edited_outside,
+                    "kept": table.kept,
                 })
             });
             return output.json(&json!({
@@ -57,7 +62,46 @@ impl Status {
             ]);
         }
         output.table(&rows)?;
-        if status.tables.iter().any(|table| table.behind > 0) {
+        self.advise(&database, &status, output)
+    }
+
+    /// What can be done about it.
+    fn advise(
+        &self,
+        database: &Database,
+        status: &reedbase::Status,
+        output: &mut Output,
+    ) -> Result<()> {
+        for table in status.tables.iter().filter(|table| table.edited_outside) {
+            let name = table.name.as_str();
+            if table.size > LOOKED_AT {
+                output.notice(&format!(
+                    "{name} was edited outside: see it with rdb diff --outside {name}"
+                ));
+                continue;
+            }
+            match database.outside_edit(name) {
+                Ok(Some(edit)) => {
+                    let rows = counted(edit.diff.rows.len() as u64, "row");
+                    output.notice(&format!("{name} was edited outside: {rows} changed; see them with rdb diff --outside, then rdb adopt or rdb discard"));
+                    outside::warn(&edit, output)?;
+                }
+                Ok(None) => {}
+                Err(error) => output.notice(&format!(
+                    "{name} was edited outside, and cannot be adopted as it is: {error}"
+                )),
+            }
+        }
+        for table in &status.tables {
+            for file in &table.kept {
+                let name = table.name.as_str();
+                output.notice(&format!(
+                    "tables/{name}/{file} holds an edit that could not stay in its place: rdb adopt {name} --from {file} takes it in"
+                ));
+            }
+        }
+        let waits = |table: &TableStatus| table.behind > 0 && !table.edited_outside;
+        if status.tables.iter().any(waits) {
             output.notice("rdb checkpoint writes files that are behind");
         }
         Ok(())

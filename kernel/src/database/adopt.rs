@@ -1,0 +1,131 @@
+//! Taking an outside edit in, or putting it aside.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Error, ErrorKind, Result, TableName};
+
+use super::checkpoint::{self, CheckpointReport};
+use super::commit::Commit;
+use super::inner::Inner;
+use super::outside::OutsideEdit;
+use super::snapshot::Snapshot;
+use super::transaction::{Transaction, Whole, Work};
+use crate::frame::Action;
+use crate::mark::table_path;
+
+/// How long a file must have held still, in microseconds.
+const STILL: i64 = 1_000_000;
+
+/// How an edit is adopted.
+#[derive(Debug, Clone, Default)]
+pub struct Adopt {
+    name: Option<String>,
+    user: Option<String>,
+    force: bool,
+}
+
+impl Adopt {
+    /// Only what held still for a second, and does not remove most of a table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the frame a name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Who made the edit; without it, whom the database was opened for.
+    #[must_use]
+    pub fn by(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Also an edit that removes more than half of the rows.
+    #[must_use]
+    pub fn force(mut self, force: bool) -> Self {
+        self.force = force;
+        self
+    }
+}
+
+/// Makes one frame of some edits, which were read on this snapshot.
+pub(super) fn adopt(
+    inner: &Arc<Inner>,
+    snapshot: Snapshot,
+    edits: Vec<OutsideEdit>,
+    how: &Adopt,
+) -> Result<Commit> {
+    for edit in &edits {
+        check(inner, edit, how)?;
+        edit.prepared.files.sync(&**inner.store.storage(), &edit.table)?;
+    }
+    let mut transaction = Transaction::new(Arc::clone(inner), snapshot);
+    transaction.name.clone_from(&how.name);
+    transaction.user.clone_from(&how.user);
+    let mut kept = Vec::new();
+    let tables: Vec<TableName> = edits.iter().map(|edit| edit.table.clone()).collect();
+    for OutsideEdit { table, prepared, .. } in edits {
+        kept.extend(prepared.kept.clone().map(|name| (table.clone(), name)));
+        if prepared.changeset.is_empty() {
+            continue;
+        }
+        let adopted = prepared.kept.is_none().then(|| prepared.files.adopted());
+        let whole = Whole {
+            base: prepared.ours,
+            after: prepared.merged,
+            changeset: prepared.changeset,
+            action: Action::ADOPT,
+            adopted,
+        };
+        transaction.work.insert(table, Work::Whole(Box::new(whole)));
+    }
+    let commit = transaction.commit()?;
+    checkpoint::settle(inner, &tables)?;
+    let now = commit.frame.as_ref().map_or_else(|| inner.clock.now(), |frame| frame.timestamp);
+    for (table, name) in kept {
+        let adopted = format!("{}.adopted-{now}", name.split(".edited-").next().unwrap_or(&name));
+        let storage = inner.store.storage();
+        storage.rename(&table_path(&table, &name), &table_path(&table, &adopted))?;
+    }
+    Ok(commit)
+}
+
+/// Whether an edit can be adopted.
+fn check(inner: &Inner, edit: &OutsideEdit, how: &Adopt) -> Result<()> {
+    let error = |kind, message: &str| Error::new(kind, message).at_table(edit.table.as_str());
+    if let Some(clash) = edit.clashes.first() {
+        let key = clash.ours.key_text();
+        let count = edit.clashes.len();
+        let message = match count {
+            1 => "the edit and a frame changed the same row".to_owned(),
+            _ => format!("the edit and frames changed the same {count} rows"),
+        };
+        return Err(error(ErrorKind::Conflict, &message).at_key(key).help(
+            "write one value into the file on which both agree, or discard the edit, which stays beside the table",
+        ));
+    }
+    if edit.removes_most && !how.force {
+        return Err(error(ErrorKind::OutsideEdit, "the edit removes more than half of the rows")
+            .help("if that is meant, adopt it with --force; else look whether the file is whole"));
+    }
+    let still = inner.clock.now().as_micros().saturating_sub(edit.saved.as_micros());
+    if (0..STILL).contains(&still) {
+        return Err(error(ErrorKind::Busy, "the file was saved less than a second ago")
+            .help("wait a second, so that it is sure to be whole"));
+    }
+    Ok(())
+}
+
+/// Puts edits aside and the newest versions in their place; gives the names under which the edits stay.
+pub(super) fn discard(
+    inner: &Inner,
+    snapshot: &Snapshot,
+    tables: &[TableName],
+) -> Result<CheckpointReport> {
+    let now = inner.clock.now().max(snapshot.frame());
+    checkpoint::write_over(inner, tables, now)
+}

@@ -1,0 +1,195 @@
+//! `rdb adopt` and `rdb discard`
+
+use std::time::{Duration, Instant};
+
+use reedbase::{Commit, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
+use serde_json::json;
+
+use super::committed;
+use crate::args::{Global, Message};
+use crate::locate;
+use crate::output::{Output, Style, counted};
+use crate::render;
+use crate::time;
+
+/// Make a frame of what was edited outside
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The files stay as they are. Rows that a frame changed meanwhile are kept; where both changed the same row, \
+    nothing is adopted and both sides are shown.\n\n\
+    Examples:\n  rdb adopt\n  rdb adopt pages -m \"spring prices\"\n  rdb adopt pages --base HEAD~3     the file was made from that copy"
+)]
+pub(crate) struct Adopt {
+    /// The tables [default: all that were edited]
+    tables: Vec<String>,
+    #[command(flatten)]
+    source: Source,
+    /// Also an edit that removes more than half of the rows
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    message: Message,
+}
+
+/// What an edit was made from, and where it is.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Source {
+    /// The frame that the file was made from [default: the one it was written at]
+    #[arg(long, value_name = "FRAME")]
+    base: Option<String>,
+    /// A file beside current.csv that holds the edit
+    #[arg(long, value_name = "FILE")]
+    from: Option<String>,
+}
+
+/// Put aside what was edited outside
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The newest versions take the place of the files. What was edited stays beside them as \
+    current.csv.discarded-<time>.\n\n\
+    Examples:\n  rdb discard\n  rdb discard pages"
+)]
+pub(crate) struct Discard {
+    /// The tables [default: all that were edited]
+    tables: Vec<String>,
+}
+
+/// How long a command waits for a file to hold still.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Adopt {
+    pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
+        let database = locate::open_for("adopting", global, output)?;
+        let start = Instant::now();
+        loop {
+            let edits = edits(&database, &self.tables, &self.source)?;
+            if edits.is_empty() {
+                return nothing(output);
+            }
+            let done = edits.iter().map(summary).collect::<Vec<_>>().join(", ");
+            for edit in &edits {
+                warn(edit, output)?;
+            }
+            match database.adopt(edits, &self.how()) {
+                Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Err(error)
+                    if error.is_conflict()
+                        && error.position().key.is_none()
+                        && start.elapsed() < PATIENCE =>
+                {
+                    // A frame came between reading the edit and adopting it.
+                }
+                commit => return adopted(&commit?, &done, output),
+            }
+        }
+    }
+
+    fn how(&self) -> reedbase::Adopt {
+        let how = reedbase::Adopt::new().force(self.force);
+        match &self.message.message {
+            Some(message) => how.named(message),
+            None => how,
+        }
+    }
+}
+
+/// What an edit did, in a few words.
+fn summary(edit: &OutsideEdit) -> String {
+    format!("{} of {}", counted(edit.diff.rows.len() as u64, "changed row"), edit.table)
+}
+
+fn adopted(commit: &Commit, done: &str, output: &mut Output) -> Result<()> {
+    if commit.frame.is_none() && !output.is_json() {
+        return output.line("the files hold what frames did already: nothing to adopt");
+    }
+    committed(commit, &format!("adopted {done}"), output)
+}
+
+impl Discard {
+    pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
+        let database = locate::open_for("discarding", global, output)?;
+        let tables = named_or_edited(&database, &self.tables)?;
+        if tables.is_empty() {
+            return nothing(output);
+        }
+        let names: Vec<&str> = tables.iter().map(String::as_str).collect();
+        let report = database.discard(&names)?;
+        if output.is_json() {
+            return output.json(&json!({"tables": tables, "kept": report.kept}));
+        }
+        for file in &report.kept {
+            output.line(&format!("the edit stays in {file}"))?;
+        }
+        output.line(&format!("{} as of frame {}", names.join(", "), database.snapshot()?.frame()))
+    }
+}
+
+fn nothing(output: &mut Output) -> Result<()> {
+    if output.is_json() {
+        return output.json(&json!({"frame": null}));
+    }
+    output.line("nothing was edited outside")
+}
+
+/// The tables that were typed, or all that were edited.
+fn named_or_edited(database: &Database, tables: &[String]) -> Result<Vec<String>> {
+    if !tables.is_empty() {
+        return Ok(tables.to_vec());
+    }
+    Ok(database.edited_outside()?.iter().map(ToString::to_string).collect())
+}
+
+/// What was edited of these tables, or of all.
+pub(super) fn edits(
+    database: &Database,
+    tables: &[String],
+    source: &Source,
+) -> Result<Vec<OutsideEdit>> {
+    let base = source.base.as_ref().map(|text| database.frame_at(text)).transpose()?;
+    let base = base.map(|frame| frame.timestamp);
+    let tables = named_or_edited(database, tables)?;
+    if source.from.is_some() && tables.len() != 1 {
+        return Err(Error::usage("one file is the edit of one table").help("name the table"));
+    }
+    let edits = tables.iter().map(|table| edit(database, table, base, source.from.as_deref()));
+    Ok(edits.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+fn edit(
+    database: &Database,
+    table: &str,
+    base: Option<Timestamp>,
+    from: Option<&str>,
+) -> Result<Option<OutsideEdit>> {
+    let name = from.map(|file| file.rsplit('/').next().unwrap_or(file));
+    database.outside_edit_from(table, base, name)
+}
+
+/// Says what is odd about an edit: rows that both sides changed, rows of an older copy.
+pub(super) fn warn(edit: &OutsideEdit, output: &mut Output) -> Result<()> {
+    if output.is_json() {
+        return Ok(());
+    }
+    if let Some(older) = edit.older {
+        let rows = counted(older.rows, "row");
+        output.notice(&match older.version {
+            Some(version) => format!(
+                "{rows} of {} would be again what they were at frame {version} ({}): if the file was made from that copy, \
+                 adopt it with --base {version}",
+                edit.table,
+                time::local(version)
+            ),
+            None => format!("{rows} of {} would be again what they were before", edit.table),
+        });
+    }
+    for clash in &edit.clashes {
+        let head = format!("! {}: a frame and the file changed this row", clash.ours.key_text());
+        let head = output.styled(Style::Changed, &head);
+        output.line(&head)?;
+        render::side("frame", &clash.ours, output)?;
+        render::side("file", &clash.theirs, output)?;
+    }
+    Ok(())
+}
