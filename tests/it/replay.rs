@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use reedbase::storage::{Fault, FaultyStorage, FileSystem, MemoryStorage, Storage};
-use reedbase::{Checkpoints, Database, Import, NewTable, OpenOptions};
+use reedbase::clock::{Clock, SystemClock};
+use reedbase::storage::{Access, Fault, FaultyStorage, FileSystem, MemoryStorage, Storage};
+use reedbase::{Adopt, Checkpoints, Database, Import, NewTable, OpenOptions, Timestamp};
 
 /// The real tables: not part of the repository.
 fn data() -> Option<PathBuf> {
@@ -80,13 +81,62 @@ fn import_first(database: &Database, first: &Day) -> reedbase::Result<()> {
     Ok(())
 }
 
+/// How a day's files get into the database.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By import.
+    Replace,
+    /// Somebody saves them over the tables' files, and they are adopted.
+    Adopt,
+}
+
 /// One frame for all files of a day; gives its timestamp.
-fn replace(database: &Database, day: &Day) -> reedbase::Result<reedbase::Timestamp> {
-    let mut transaction = database.begin()?;
-    for (name, bytes) in day {
-        transaction.replace_table(name, &table(bytes))?;
+fn bring_in(
+    database: &Database,
+    storage: &dyn Storage,
+    day: &Day,
+    way: Way,
+) -> reedbase::Result<reedbase::Timestamp> {
+    let commit = match way {
+        Way::Replace => {
+            let mut transaction = database.begin()?;
+            for (name, bytes) in day {
+                transaction.replace_table(name, &table(bytes))?;
+            }
+            transaction.commit()?
+        }
+        Way::Adopt => {
+            for (number, (name, bytes)) in day.iter().enumerate() {
+                save(storage, &format!("tables/{name}/current.csv"), bytes, number % 2 == 0)?;
+            }
+            let edited = database.edited_outside()?;
+            let edits = edited.iter().map(|name| database.outside_edit(name.as_str()));
+            let edits = edits.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+            database.adopt(edits, &Adopt::new())?
+        }
+    };
+    Ok(commit.frame.map_or(database.snapshot()?.frame(), |frame| frame.timestamp))
+}
+
+/// Saves a file as editors do: under another name first, or in place.
+fn save(storage: &dyn Storage, path: &str, bytes: &[u8], aside: bool) -> reedbase::Result<()> {
+    if aside {
+        storage.create(&format!("{path}~"))?.write_at(bytes, 0)?;
+        return storage.rename(&format!("{path}~"), path);
     }
-    Ok(transaction.commit()?.frame.map_or(database.snapshot()?.frame(), |frame| frame.timestamp))
+    let file = storage.open(path, Access::Write)?.unwrap();
+    file.set_len(0)?;
+    file.write_at(bytes, 0)
+}
+
+/// A clock that is ahead, so that no file was saved just now.
+#[derive(Debug)]
+struct Ahead;
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().as_micros() + 3_600_000_000)
+    }
 }
 
 /// Every day, byte for byte, from the history.
@@ -142,18 +192,28 @@ fn check_histories(database: &Database, table: &str) {
 
 #[test]
 fn every_one_of_120_real_days_comes_back_byte_for_byte() {
+    every_day_comes_back(Way::Replace);
+}
+
+#[test]
+fn every_one_of_120_real_days_of_outside_edits_comes_back_byte_for_byte() {
+    every_day_comes_back(Way::Adopt);
+}
+
+fn every_day_comes_back(way: Way) {
     let Some((first, changes)) = days() else { return };
     let folder = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(FileSystem::new(folder.path()));
     let open = || {
         let options = OpenOptions::new().create(true).checkpoints(Checkpoints::Eager);
-        options.storage(Arc::new(FileSystem::new(folder.path()))).open("").unwrap()
+        options.storage(Arc::clone(&storage)).clock(Arc::new(Ahead)).open("").unwrap()
     };
     let database = open();
     import_first(&database, &first).unwrap();
     let mut tables: BTreeMap<String, Vec<u8>> = first.into_iter().collect();
     let mut expected = vec![(database.snapshot().unwrap().frame(), tables.clone())];
     for day in &changes {
-        let timestamp = replace(&database, day).unwrap();
+        let timestamp = bring_in(&database, &*storage, day, way).unwrap();
         tables.extend(day.iter().cloned());
         expected.push((timestamp, tables.clone()));
     }
@@ -177,6 +237,15 @@ fn every_one_of_120_real_days_comes_back_byte_for_byte() {
 /// again if it was not.
 #[test]
 fn every_real_day_survives_a_crash() {
+    every_day_survives(Way::Replace);
+}
+
+#[test]
+fn every_real_day_of_outside_edits_survives_a_crash() {
+    every_day_survives(Way::Adopt);
+}
+
+fn every_day_survives(way: Way) {
     let Some((first, changes)) = days() else { return };
     let mut seed = 20_261_121_u64;
     let mut draw = |bound: u64| {
@@ -194,7 +263,8 @@ fn every_real_day_survives_a_crash() {
     for (number, day) in changes.iter().enumerate() {
         let storage = FaultyStorage::new(files);
         storage.fail_at(draw(12 + 16 * day.len() as u64) as usize, Fault::Crash);
-        let done = open(Arc::new(storage.clone())).and_then(|database| replace(&database, day));
+        let done = open(Arc::new(storage.clone()))
+            .and_then(|database| bring_in(&database, &storage, day, way));
         let crashed = storage.has_crashed();
         crashes += u32::from(crashed);
         files = if crashed { storage.image_after_crash(draw(1000)) } else { storage.view() };
@@ -209,7 +279,7 @@ fn every_real_day_survives_a_crash() {
             expected.iter().all(|(name, bytes)| found(name) == *bytes)
         };
         assert!(is(&tables) || (done.is_err() && is(&before)), "day {number}");
-        replace(&database, day).unwrap();
+        bring_in(&database, &again, day, way).unwrap();
         assert!(is(&tables), "day {number} after doing it again");
         drop(database);
         files = again.files();

@@ -94,6 +94,17 @@ pub(super) fn adopt(
     Ok(commit)
 }
 
+/// Completes what a crash left: tables of which an edit was adopted, and no mark says so.
+pub(super) fn finish(inner: &Inner) -> Result<()> {
+    let state = inner.flush.visible();
+    let left = state.tables().filter(|table| table.adopted().next().is_some());
+    let left: Vec<TableName> = left.map(|table| table.name().clone()).collect();
+    if left.is_empty() || inner.check_writable().is_err() {
+        return Ok(());
+    }
+    checkpoint::settle(inner, &left).map(drop)
+}
+
 /// Whether an edit can be adopted.
 fn check(inner: &Inner, edit: &OutsideEdit, how: &Adopt) -> Result<()> {
     let error = |kind, message: &str| Error::new(kind, message).at_table(edit.table.as_str());

@@ -121,7 +121,10 @@ impl OpenOptions {
             }
             config => config?,
         };
-        Ok(Database { inner: Arc::new(Inner::open(storage, config, self.settings)?) })
+        let inner = Arc::new(Inner::open(storage, config, self.settings)?);
+        // Edits saved from now on are made from what was adopted: that its files are ours must be known.
+        adopt::finish(&inner)?;
+        Ok(Database { inner })
     }
 }
 
