@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use reedbase::storage::{Access, File, LockFile, MemoryStorage, Storage};
+use reedbase::storage::{Access, File, LockFile, MemoryStorage, Stat, Storage};
 use reedbase::{Database, OpenOptions, Result};
 
 /// A storage on which somebody saves a file at the worst moment: when the checkpoint, which has just looked at it, puts
@@ -39,8 +39,8 @@ impl Storage for Editor {
         self.storage.open(path, access)
     }
 
-    fn len(&self, path: &str) -> Result<Option<u64>> {
-        self.storage.len(path)
+    fn stat(&self, path: &str) -> Result<Option<Stat>> {
+        self.storage.stat(path)
     }
 
     fn create_folder(&self, path: &str) -> Result<()> {

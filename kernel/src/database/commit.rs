@@ -15,6 +15,7 @@ use reedbase_plugin_api::{
 
 use super::checkpoint;
 use super::inner::{Head, Inner};
+use super::table_file::TableFile;
 use super::transaction::{Transaction, Work, changeset};
 use crate::clock::next_timestamp;
 use crate::delta::{DeltaFile, RowsCodec, WrittenDelta, delta_name};
@@ -29,6 +30,13 @@ use crate::table::{Difference, Edit, Key, Stamp, Table};
 pub struct Commit {
     /// The frame; `None` if there was nothing to commit.
     pub frame: Option<Arc<FrameInfo>>,
+    /// The tables it touched whose files were edited outside: those edits wait to be adopted or discarded.
+    pub edited_outside: Vec<TableName>,
+}
+
+impl Commit {
+    /// That of nothing.
+    const NONE: Self = Self { frame: None, edited_outside: Vec::new() };
 }
 
 impl Transaction {
@@ -55,7 +63,7 @@ struct Fitted {
 
 fn commit(mut transaction: Transaction) -> Result<Commit> {
     if transaction.is_empty() {
-        return Ok(Commit { frame: None });
+        return Ok(Commit::NONE);
     }
     let inner = Arc::clone(&transaction.inner);
     check_words(&transaction)?;
@@ -70,7 +78,7 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
         let timestamp = next_timestamp(head.journal.newest(), inner.clock.now());
         let fitted = fit(&mut transaction, &head.state, &inner)?;
         if fitted.is_empty() {
-            return Ok(Commit { frame: None });
+            return Ok(Commit::NONE);
         }
         transaction.stamp.set(timestamp);
         let (frame, made) = make_frame(&transaction, fitted, timestamp, &head, &inner)?;
@@ -83,7 +91,19 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
     drop(head);
     inner.make_durable(position)?;
     checkpoint::if_due(&inner, &touched)?;
-    Ok(Commit { frame: Some(info) })
+    Ok(Commit { frame: Some(info), edited_outside: edited(&touched, &inner)? })
+}
+
+/// Of these tables, those that were edited outside. Until a table has a file nobody can have.
+fn edited(touched: &[TableName], inner: &Inner) -> Result<Vec<TableName>> {
+    let state = inner.flush.visible();
+    let mut edited = Vec::new();
+    for table in touched.iter().filter_map(|name| state.table(name)) {
+        if TableFile::new(inner, table).is_edited()? {
+            edited.push(table.name().clone());
+        }
+    }
+    Ok(edited)
 }
 
 /// The words of a frame stand in logs of one line each.

@@ -1,5 +1,6 @@
 //! What the clones of a handle share: the newest state, the journal behind it, and the locks.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,7 +16,7 @@ use crate::log::complete_actions;
 use crate::look::look;
 use crate::progress::Progress;
 use crate::state::State;
-use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
+use crate::storage::{Access, LockFile, LockGuard, LockMode, Stat, Storage};
 use crate::store::Store;
 
 /// When the files of tables follow what was committed.
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     /// How often somebody began to look for what other processes appended.
     looks: AtomicU64,
     pub(super) notices: Vec<String>,
+    /// How the files of tables looked when they were found to be ours.
+    pub(super) ours: Mutex<HashMap<TableName, Stat>>,
     head: Mutex<Head>,
     /// `None` if the folder cannot be written.
     lock: Option<Box<dyn LockFile>>,
@@ -119,6 +122,7 @@ impl Inner {
             flush,
             looks: AtomicU64::new(0),
             notices,
+            ours: Mutex::default(),
             head,
             lock,
             checkpoint_lock,

@@ -5,6 +5,7 @@
 //! time: an editor that had the file open may still write into it.
 
 use std::cell::RefCell;
+use std::sync::PoisonError;
 
 use reedbase_plugin_api::{Bytes, Result, Timestamp};
 use sha2::{Digest, Sha256};
@@ -65,6 +66,25 @@ impl<'a> TableFile<'a> {
             }),
             None => Ok(Edited { table: self.read(CURRENT)?.is_some(), schema: false }),
         }
+    }
+
+    /// Whether anything was edited outside. Cost: one look at the file, unless it changed since the last.
+    pub(super) fn is_edited(&self) -> Result<bool> {
+        let name = self.state.name();
+        let ours = || self.inner.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let stat = self.storage().stat(&self.path(CURRENT))?;
+        if stat.is_some() && stat.as_ref() == ours().get(name) {
+            return Ok(false);
+        }
+        if stat.is_none() && self.storage().stat(&self.path("mark"))?.is_none() {
+            // It was never written.
+            return Ok(false);
+        }
+        let edited = self.edited()?.any();
+        if let Some(stat) = stat.filter(|_| !edited) {
+            ours().insert(name.clone(), stat);
+        }
+        Ok(edited)
     }
 
     /// The names of the files that hold an edit which could not stay in its place.

@@ -198,8 +198,8 @@ impl Storage for FaultyStorage {
         Ok(Some(Arc::new(FaultyFile { file, inode, storage: self.clone() })))
     }
 
-    fn len(&self, path: &str) -> Result<Option<u64>> {
-        self.open(path, Access::Read)?.map(|file| Ok(file.stat()?.len)).transpose()
+    fn stat(&self, path: &str) -> Result<Option<Stat>> {
+        self.open(path, Access::Read)?.map(|file| file.stat()).transpose()
     }
 
     fn create_folder(&self, path: &str) -> Result<()> {

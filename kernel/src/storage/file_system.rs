@@ -50,10 +50,10 @@ impl Storage for FileSystem {
         }
     }
 
-    fn len(&self, path: &str) -> Result<Option<u64>> {
+    fn stat(&self, path: &str) -> Result<Option<Stat>> {
         let path = self.path(path);
         match fs::metadata(&path) {
-            Ok(meta) => Ok(Some(meta.len())),
+            Ok(meta) => Ok(Some(stat_of(&meta))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("look at the file", &path, error)),
         }
@@ -182,12 +182,16 @@ impl File for DiskFile {
 
     fn stat(&self) -> Result<Stat> {
         let meta = self.file.metadata().map_err(self.fail("look at the file"))?;
-        Ok(Stat {
-            len: meta.len(),
-            modified: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
-            inode: meta.ino(),
-            allocated: meta.blocks() * 512,
-        })
+        Ok(stat_of(&meta))
+    }
+}
+
+fn stat_of(meta: &fs::Metadata) -> Stat {
+    Stat {
+        len: meta.len(),
+        modified: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
+        inode: meta.ino(),
+        allocated: meta.blocks() * 512,
     }
 }
 

@@ -109,8 +109,8 @@ impl Storage for MemoryStorage {
         Ok(self.names().files.get(path).map(|file| Arc::clone(file) as Arc<dyn File>))
     }
 
-    fn len(&self, path: &str) -> Result<Option<u64>> {
-        self.open(path, Access::Read)?.map(|file| Ok(file.stat()?.len)).transpose()
+    fn stat(&self, path: &str) -> Result<Option<Stat>> {
+        self.open(path, Access::Read)?.map(|file| file.stat()).transpose()
     }
 
     fn create_folder(&self, path: &str) -> Result<()> {

@@ -39,8 +39,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file for reading, and for writing if asked; `None` if there is none.
     fn open(&self, path: &str, access: Access) -> Result<Option<Arc<dyn File>>>;
 
-    /// How long a file is; `None` if there is none.
-    fn len(&self, path: &str) -> Result<Option<u64>>;
+    /// What the file system knows of a file; `None` if there is none.
+    fn stat(&self, path: &str) -> Result<Option<Stat>>;
 
     /// Makes a folder and those above it.
     fn create_folder(&self, path: &str) -> Result<()>;
@@ -147,6 +147,11 @@ impl dyn Storage + '_ {
     /// The path with the root before it, for messages.
     pub fn full_path(&self, path: &str) -> PathBuf {
         self.root().join(path)
+    }
+
+    /// How long a file is; `None` if there is none.
+    pub fn len(&self, path: &str) -> Result<Option<u64>> {
+        Ok(self.stat(path)?.map(|stat| stat.len))
     }
 
     /// The whole content of a file; `None` if there is none.

@@ -97,6 +97,11 @@ fn row_json(row: &Row) -> Value {
 
 /// Tells what a commit did.
 fn committed(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
+    for table in &commit.edited_outside {
+        output.notice(&format!(
+            "{table} was edited outside: the edit waits (rdb diff --outside, then rdb adopt or rdb discard)"
+        ));
+    }
     let Some(frame) = &commit.frame else {
         return if output.is_json() {
             output.json(&json!({"frame": null}))
