@@ -12,7 +12,7 @@ use crate::cache;
 use crate::delta::Codecs;
 use crate::history::{History, Listing, Versions};
 use crate::limits::Limits;
-use crate::look::{Look, look};
+use crate::look::{Hashes, Look, look};
 use crate::mark::{Mark, table_path};
 use crate::progress::Progress;
 use crate::storage::{File, LockFile, LockGuard, LockMode, Storage, read_all, read_range};
@@ -26,6 +26,7 @@ pub struct Store {
     progress: Arc<dyn Progress>,
     /// The versions of tables, as they were listed last.
     listed: Mutex<HashMap<TableName, (Listing, Arc<Versions>)>>,
+    hashes: Hashes,
     /// Held while marks are read and files opened, so that no file is swapped in between.
     lock: Option<Mutex<Box<dyn LockFile>>>,
 }
@@ -49,8 +50,8 @@ impl Store {
         progress: Arc<dyn Progress>,
         lock: Option<Box<dyn LockFile>>,
     ) -> Self {
-        let listed = Mutex::default();
-        Self { storage, codecs, limits, progress, listed, lock: lock.map(Mutex::new) }
+        let (listed, hashes) = (Mutex::default(), Hashes::default());
+        Self { storage, codecs, limits, progress, listed, hashes, lock: lock.map(Mutex::new) }
     }
 
     /// The sizes at which things change.
@@ -107,7 +108,7 @@ impl Store {
                 Some(base) => Some(base),
                 None => self.parsed(table, &mark, &*file)?,
             },
-            None => None,
+            None => self.copied(table, &mark)?,
         };
         let table = match stored {
             Some(base) => {
@@ -132,7 +133,20 @@ impl Store {
     /// # Errors
     /// Damage of the mark, or those of the storage.
     pub fn look(&self, table: &TableName) -> Result<Option<Look>> {
-        self.with_files_still(|| look(&*self.storage, table))
+        self.with_files_still(|| self.look_alone(table))
+    }
+
+    /// The same, for a holder of the lock.
+    ///
+    /// # Errors
+    /// Those of [`look`](Self::look).
+    pub fn look_alone(&self, table: &TableName) -> Result<Option<Look>> {
+        look(&*self.storage, table, &self.hashes)
+    }
+
+    /// The hashes of files that had to be read.
+    pub fn hashes(&self) -> &Hashes {
+        &self.hashes
     }
 
     /// Does something while no file is exchanged. Must not be called by a holder of the database's lock.
@@ -151,7 +165,7 @@ impl Store {
         if mark.size < self.limits.cached_min {
             return Ok(None);
         }
-        let Some(layout) = cache::read(&*self.storage, table, &mark.sha256) else {
+        let Some(layout) = cache::read_layout(&*self.storage, table, &mark.sha256) else {
             return Ok(None);
         };
         let start = read_range(&**file, 0, mark.header.max(BLOCK))?;
@@ -161,6 +175,18 @@ impl Store {
         let checksums = mark.checksums.clone();
         let file = Arc::clone(file);
         Base::from_layout(shape, layout, file, checksums, Box::new(rebuild)).map(Some)
+    }
+
+    /// The base by the copy that the cache has of the file.
+    fn copied(&self, table: &TableName, mark: &Mark) -> Result<Option<Base>> {
+        let Some(file) = cache::open_copy(&*self.storage, table) else { return Ok(None) };
+        if file.stat()?.len != mark.size {
+            return Ok(None);
+        }
+        match self.cached(table, mark, &file) {
+            Ok(Some(base)) => Ok(Some(base)),
+            _ => self.parsed(table, mark, &*file),
+        }
     }
 
     /// The base by reading the whole file; `None` if it is not what the mark says.
@@ -177,7 +203,7 @@ impl Store {
         })?;
         if mark.size >= self.limits.cached_min {
             // A cache that cannot be written, in a read-only folder say, is done without.
-            drop(cache::write(&*self.storage, table, &mark.sha256, &base.layout()));
+            drop(cache::write_layout(&*self.storage, table, &mark.sha256, &base.layout()));
         }
         Ok(Some(base))
     }

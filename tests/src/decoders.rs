@@ -209,7 +209,7 @@ fn cached(data: &[u8]) {
     let storage =
         storage(&[("cache/tables/t.hashmap", &data), ("file", b"id,title,n\r\n1,a,2\r\n")]);
     let sha = data.get(16..48).map_or([0; 32], |bytes| bytes.try_into().unwrap());
-    let Some(layout) = cache::read(&*storage, &table(), &sha) else { return };
+    let Some(layout) = cache::read_layout(&*storage, &table(), &sha) else { return };
     assert!(matches!(layout.order, None | Some(KeyOrder::Number | KeyOrder::Text)));
     let file = storage.open("file", Access::Read).expect("memory").expect("the file");
     let rebuild = Box::new(|| Err(reedbase::Error::corrupt("no history here")));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use reedbase::storage::MemoryStorage;
-use reedbase::{Checkpoints, Limits, OpenOptions};
+use reedbase::storage::{MemoryStorage, Storage};
+use reedbase::{Adopt, Checkpoints, Limits, OpenOptions};
 
 /// All files of two small databases: one with everything loose, one with everything packed.
 pub fn files() -> &'static [BTreeMap<String, Vec<u8>>] {
@@ -47,6 +47,11 @@ fn fill(storage: &Arc<MemoryStorage>, limits: Limits) {
     transaction.replace_table("t", &reedbase::csv(other, &["id"]).unwrap()).unwrap();
     transaction.commit().unwrap();
     database.checkpoint(&[]).unwrap();
+    let edited = "id,title,n,more\r\n3,x,7,\r\n1,\"Y\",8,z\r\n2,,,\r\n";
+    let file: &dyn Storage = &**storage;
+    file.write_new("tables/t/current.csv", edited.as_bytes()).unwrap();
+    let edit = database.outside_edit("t").unwrap().unwrap();
+    database.adopt(vec![edit], &Adopt::new()).unwrap();
     let mut transaction = database.begin().unwrap();
     transaction.insert("t", [("id", "9"), ("title", "in the journal")]).unwrap();
     transaction.commit().unwrap();

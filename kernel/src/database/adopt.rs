@@ -73,7 +73,8 @@ pub(super) fn adopt(
         if prepared.changeset.is_empty() {
             continue;
         }
-        let adopted = prepared.kept.is_none().then(|| prepared.files.adopted());
+        let adopted = || prepared.files.adopted(inner.store.hashes());
+        let adopted = prepared.kept.is_none().then(adopted);
         let whole = Whole {
             base: prepared.ours,
             after: prepared.merged,

@@ -261,10 +261,20 @@ fn write_table(
     let base = table.flatten()?;
     if mark.size >= inner.store.limits().cached_min {
         // The cache is never needed.
-        let layout = base.base().layout();
-        drop(cache::write(file.storage(), state.name(), &mark.sha256, &layout));
+        drop(write_cache(file, &base, &mark));
     }
     Ok(Some(base))
+}
+
+/// Remembers the layout of a table's file; and the file itself, if one was adopted just now or before.
+fn write_cache(file: &TableFile<'_>, base: &Table, mark: &Mark) -> Result<()> {
+    let (storage, name) = (file.storage(), file.state.name());
+    let adopted = file.state.adopted().next().is_some();
+    cache::write_layout(storage, name, &mark.sha256, &base.base().layout())?;
+    if adopted || cache::open_copy(storage, name).is_some() {
+        cache::write_copy(storage, name, base)?;
+    }
+    Ok(())
 }
 
 /// Whether the deltas since the last whole copy have come to weigh as much as one.

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::csv::{Header, guess_delimiter, guess_types, next_record};
 use crate::frame::Adopted;
+use crate::look::Hashes;
 use crate::mark::table_path;
 use crate::schema;
 use crate::storage::{Access, File, Stat, Storage, read_all};
@@ -48,7 +49,7 @@ impl EditedFiles {
         let file = storage.open(&path, Access::Read)?.ok_or_else(|| gone(&path))?;
         let stat = file.stat()?;
         let text = read_all(&*file)?;
-        if file.stat()? != stat {
+        if file.stat()?.version() != stat.version() {
             return Err(being_written(storage, &path));
         }
         let schema = storage.read(&schema_path)?.ok_or_else(|| gone(&schema_path))?;
@@ -65,16 +66,16 @@ impl EditedFiles {
             schema.sync()?;
         }
         storage.sync_folder(table_path(table, "").trim_end_matches('/'))?;
-        if self.file.stat()? != self.stat {
+        if self.file.stat()?.version() != self.stat.version() {
             return Err(being_written(storage, &self.path));
         }
         Ok(())
     }
 
-    /// What a frame that takes them in writes down of them.
-    pub(super) fn adopted(&self) -> Adopted {
-        let sha256 = |bytes: &Bytes| Sha256::digest(bytes).into();
-        Adopted { table: sha256(&self.text), schema: sha256(&self.schema) }
+    /// What a frame that takes them in writes down of them: the hashes of what was read.
+    pub(super) fn adopted(&self, hashes: &Hashes) -> Adopted {
+        let table = hashes.of_bytes(&self.path, &self.stat, &self.text);
+        Adopted { table, schema: Sha256::digest(&self.schema).into() }
     }
 
     /// The table they hold, which was made of `base`.

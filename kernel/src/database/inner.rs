@@ -13,10 +13,9 @@ use crate::delta::Codecs;
 use crate::journal::{Journal, Position, Scan};
 use crate::limits::Limits;
 use crate::log::complete_actions;
-use crate::look::look;
 use crate::progress::Progress;
 use crate::state::State;
-use crate::storage::{Access, LockFile, LockGuard, LockMode, Stat, Storage};
+use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
 use crate::store::Store;
 
 /// When the files of tables follow what was committed.
@@ -60,7 +59,7 @@ pub(super) struct Inner {
     looks: AtomicU64,
     pub(super) notices: Vec<String>,
     /// How the files of tables looked when they were found to be ours.
-    pub(super) ours: Mutex<HashMap<TableName, Stat>>,
+    pub(super) ours: Mutex<HashMap<TableName, (u64, i64, u64)>>,
     head: Mutex<Head>,
     /// `None` if the folder cannot be written.
     lock: Option<Box<dyn LockFile>>,
@@ -247,7 +246,7 @@ impl Head {
         let mut tables = Vec::new();
         for name in storage.list("tables")? {
             let Ok(name) = TableName::new(&name) else { continue };
-            if let Some(mark) = look(&**storage, &name)?.map(|look| look.mark) {
+            if let Some(mark) = store.look_alone(&name)?.map(|look| look.mark) {
                 tables.push((name, mark));
             }
         }

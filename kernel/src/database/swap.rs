@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use reedbase_plugin_api::{Bytes, Error, ErrorKind, Result, Timestamp};
 
 use super::table_file::{CURRENT, DISCARDED, EDITED, SCHEMA, TableFile, aside};
-use crate::look::is_file_of;
+use crate::look::{SAME_TIME, is_file_of};
 use crate::mark::{Mark, MarkBuilder};
 use crate::progress::Work;
 use crate::storage::{Access, read_range};
@@ -87,6 +87,7 @@ impl TableFile<'_> {
             progress.at(Work::Write, at + piece.len() as u64, table.file_len());
             Ok(())
         })?;
+        file.set_modified(file.stat()?.modified - SAME_TIME)?;
         file.sync()?;
         builder.finish(table, &*file)
     }
@@ -111,7 +112,7 @@ impl TableFile<'_> {
         };
         file.sync()?;
         let mark = builder.finish(table, &*file)?;
-        Ok((file.stat()? == stat).then_some(mark))
+        Ok((file.stat()?.version() == stat.version()).then_some(mark))
     }
 
     /// Exchanges old and new under the lock. `false` if what came out is not ours: then all is as before.

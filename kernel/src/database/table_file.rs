@@ -8,13 +8,12 @@ use std::cell::RefCell;
 use std::sync::PoisonError;
 
 use reedbase_plugin_api::{Bytes, Result, Timestamp};
-use sha2::{Digest, Sha256};
 
 use super::inner::Inner;
 use crate::look::{Edited, Look, is_file_of};
 use crate::mark::{Mark, table_path};
 use crate::state::TableState;
-use crate::storage::{Access, Storage};
+use crate::storage::{Access, Stat, Storage};
 use crate::table::Table;
 
 pub(super) const CURRENT: &str = "current.csv";
@@ -73,7 +72,8 @@ impl<'a> TableFile<'a> {
         let name = self.state.name();
         let ours = || self.inner.ours.lock().unwrap_or_else(PoisonError::into_inner);
         let stat = self.storage().stat(&self.path(CURRENT))?;
-        if stat.is_some() && stat.as_ref() == ours().get(name) {
+        let same = |stat: &Stat| ours().get(name) == Some(&stat.version());
+        if stat.as_ref().is_some_and(same) {
             return Ok(false);
         }
         if stat.is_none() && self.storage().stat(&self.path("mark"))?.is_none() {
@@ -82,7 +82,7 @@ impl<'a> TableFile<'a> {
         }
         let edited = self.edited()?.any();
         if let Some(stat) = stat.filter(|_| !edited) {
-            ours().insert(name.clone(), stat);
+            ours().insert(name.clone(), stat.version());
         }
         Ok(edited)
     }
@@ -102,8 +102,9 @@ impl<'a> TableFile<'a> {
         if self.state.adopted().next().is_none() {
             return Ok(false);
         }
-        let Some(bytes) = self.read(name)? else { return Ok(false) };
-        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        let path = self.path(name);
+        let Some(file) = self.storage().open(&path, Access::Read)? else { return Ok(false) };
+        let sha256 = self.inner.store.hashes().of(&path, &*file)?;
         Ok(self.state.adopted().any(|adopted| match name.starts_with(CURRENT) {
             true => adopted.table == sha256,
             false => adopted.schema == sha256,

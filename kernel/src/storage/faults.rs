@@ -268,6 +268,10 @@ impl File for FaultyFile {
     fn stat(&self) -> Result<Stat> {
         self.file.stat()
     }
+
+    fn set_modified(&self, modified: i64) -> Result<()> {
+        self.file.set_modified(modified)
+    }
 }
 
 /// What is known of an operation when the machine stops.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use reedbase_plugin_api::{Error, ErrorKind, Result};
 
@@ -183,6 +184,18 @@ impl File for DiskFile {
     fn stat(&self) -> Result<Stat> {
         let meta = self.file.metadata().map_err(self.fail("look at the file"))?;
         Ok(stat_of(&meta))
+    }
+
+    fn set_modified(&self, modified: i64) -> Result<()> {
+        let since = Duration::from_nanos(modified.unsigned_abs());
+        let time = if modified < 0 {
+            UNIX_EPOCH.checked_sub(since)
+        } else {
+            UNIX_EPOCH.checked_add(since)
+        };
+        self.file
+            .set_modified(time.unwrap_or(UNIX_EPOCH))
+            .map_err(self.fail("set the time of the file"))
     }
 }
 

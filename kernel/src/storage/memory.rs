@@ -225,6 +225,11 @@ impl File for MemoryFile {
         let modified = self.modified.load(Ordering::Relaxed);
         Ok(Stat { len, modified, inode: self.inode, allocated: len.next_multiple_of(4096) })
     }
+
+    fn set_modified(&self, modified: i64) -> Result<()> {
+        self.modified.store(modified, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// How many hold a lock: -1 is one exclusive holder.

@@ -90,6 +90,9 @@ pub trait File: Send + Sync + fmt::Debug {
 
     /// Length, time of change, identity.
     fn stat(&self) -> Result<Stat>;
+
+    /// Sets the time of change, in nanoseconds since 1970.
+    fn set_modified(&self, modified: i64) -> Result<()>;
 }
 
 /// What the file system knows of a file.
@@ -103,6 +106,13 @@ pub struct Stat {
     pub inode: u64,
     /// What it takes on disk, in bytes.
     pub allocated: u64,
+}
+
+impl Stat {
+    /// What changes when a file does: length, time, identity. What it takes on disk follows later.
+    pub fn version(&self) -> (u64, i64, u64) {
+        (self.len, self.modified, self.inode)
+    }
 }
 
 /// A file that is locked as a whole, against other holders of the file in this and other processes.

@@ -78,12 +78,14 @@ impl FileWriter {
         storage.rename(&aside(&self.path), &self.path)
     }
 
-    /// The same without a sync, for files that may be lost.
+    /// The same without a sync, for files that may be lost. One of that name is removed first: to replace it, a file
+    /// system may write the new one out at once, so that a crash leaves one of them.
     ///
     /// # Errors
     /// Those of the storage.
     pub fn finish_unsynced(mut self, storage: &dyn Storage) -> Result<()> {
         self.flush_buffer()?;
+        storage.remove(&self.path)?;
         storage.rename(&aside(&self.path), &self.path)
     }
 

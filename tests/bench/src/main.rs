@@ -17,6 +17,7 @@ mod commit;
 mod memory;
 mod bulk;
 mod past;
+mod outside;
 mod replay;
 mod seeds;
 
@@ -52,7 +53,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 12] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -61,6 +62,8 @@ const PARTS: [Part; 10] = [
     ("open", bulk::open),
     ("disk", past::disk),
     ("past", past::queries),
+    ("adopt", outside::edits),
+    ("status", outside::status),
     ("replay", replay::real_days),
     ("seeds", seeds::promised),
 ];

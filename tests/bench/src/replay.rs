@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use reedbase::{Checkpoints, Import, NewTable, OpenOptions};
+use reedbase::{Database, Import, NewTable};
 
 use crate::Settings;
 use crate::measure::{disk, time};
+use crate::outside::{adopt, open_ahead};
 use crate::peers::has;
 use crate::report::Report;
 
@@ -52,7 +53,8 @@ pub fn real_days(settings: &Settings, report: &mut Report) {
         .map(|entry| entry.expect("a day").path())
         .collect();
     days.sort();
-    let ours = ours(&folder.path().join("db"), &data, &days);
+    let adopted = ours(&folder.path().join("adopted"), &data, &days, Way::Adopt);
+    let ours = ours(&folder.path().join("db"), &data, &days, Way::Replace);
     let git = has("git", &["--version"]).then(|| git(&folder.path().join("git"), &data, &days));
     let of = |pick: fn(&Outcome) -> f64| git.as_ref().map(pick);
     report.at_most(
@@ -76,6 +78,20 @@ pub fn real_days(settings: &Settings, report: &mut Report) {
         &[("git add + commit", of(|git| git.seconds))],
         &[("git / 3", of(|git| git.seconds / 3.0))],
     );
+    report.at_most(
+        "replay through outside edits: growth",
+        "KB",
+        adopted.growth,
+        &[("git after gc", of(|git| git.growth)), ("imports", Some(ours.growth))],
+        &[("git / 2", of(|git| git.growth / 2.0))],
+    );
+    report.at_most(
+        "replay through outside edits: time",
+        "s",
+        adopted.seconds,
+        &[("git add + commit", of(|git| git.seconds))],
+        &[("git / 2", of(|git| git.seconds / 2.0))],
+    );
 }
 
 /// Sizes in KB of file-system blocks, and the time of the days.
@@ -85,10 +101,17 @@ struct Outcome {
     seconds: f64,
 }
 
-fn ours(path: &Path, data: &Path, days: &[PathBuf]) -> Outcome {
-    let open = || {
-        OpenOptions::new().create(true).checkpoints(Checkpoints::Eager).open(path).expect("open")
-    };
+/// How a day's files get in.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By import.
+    Replace,
+    /// They are saved over the tables' files, and adopted.
+    Adopt,
+}
+
+fn ours(path: &Path, data: &Path, days: &[PathBuf], way: Way) -> Outcome {
+    let open = || open_ahead(path);
     let size = || {
         let database = open();
         database.checkpoint(&[]).expect("checkpoint");
@@ -111,15 +134,27 @@ fn ours(path: &Path, data: &Path, days: &[PathBuf]) -> Outcome {
     let (took, ()) = time(|| {
         for day in days {
             // As with git, each day is a process of its own: open, change, close.
-            let database = open();
-            let mut transaction = database.begin().expect("begin");
-            for file in files(day) {
-                transaction.replace_table(&name(&file), &table(&file)).expect("replace");
+            match way {
+                Way::Replace => replace(&open(), day),
+                Way::Adopt => {
+                    for file in files(day) {
+                        let table = path.join("tables").join(name(&file));
+                        std::fs::copy(&file, table.join("current.csv")).expect("copied");
+                    }
+                    adopt(&open());
+                }
             }
-            transaction.commit().expect("commit");
         }
     });
     Outcome { first, growth: size() - first, seconds: took.as_secs_f64() }
+}
+
+fn replace(database: &Database, day: &Path) {
+    let mut transaction = database.begin().expect("begin");
+    for file in files(day) {
+        transaction.replace_table(&name(&file), &table(&file)).expect("replace");
+    }
+    transaction.commit().expect("commit");
 }
 
 fn git(path: &Path, data: &Path, days: &[PathBuf]) -> Outcome {

@@ -1,6 +1,5 @@
 //! `cache/tables/<table>.hashmap`: where the lines of a table's file are, and its index of keys, so that
-//! opening a large table reads neither. Anything in `cache/` may be deleted at any time; whatever does not
-//! fit the table is ignored and written anew.
+//! opening a large table reads neither.
 //!
 //! ```text
 //!  0  magic "RDBCACHE"          8  format (u32): 1         12  order (u32): 0 none, 1 number, 2 text
@@ -23,7 +22,7 @@ fn path(table: &TableName) -> String {
 }
 
 /// The layout of the file with this hash, if the cache has it.
-pub fn read(storage: &dyn Storage, table: &TableName, sha256: &[u8; 32]) -> Option<Layout> {
+pub fn read_layout(storage: &dyn Storage, table: &TableName, sha256: &[u8; 32]) -> Option<Layout> {
     // Nothing in the cache is needed: a file that cannot be read is as good as none.
     let bytes = storage.read(&path(table)).ok()??;
     parse(&bytes, sha256)
@@ -56,7 +55,7 @@ fn parse(bytes: &Bytes, sha256: &[u8; 32]) -> Option<Layout> {
 ///
 /// # Errors
 /// Those of the storage; nothing depends on it.
-pub fn write(
+pub fn write_layout(
     storage: &dyn Storage,
     table: &TableName,
     sha256: &[u8; 32],
@@ -96,13 +95,13 @@ mod tests {
         let shape = Arc::new(Shape::new(b',', Bytes::from("a,b\n"), vec![0]).unwrap());
         let base = Base::parse(Bytes::from("a,b\n1,x\n2,y\n"), shape).unwrap();
         let (storage, table) = (MemoryStorage::new(), TableName::new("t").unwrap());
-        assert!(read(&storage, &table, &[1; 32]).is_none());
-        write(&storage, &table, &[1; 32], &base.layout()).unwrap();
-        let layout = read(&storage, &table, &[1; 32]).unwrap();
+        assert!(read_layout(&storage, &table, &[1; 32]).is_none());
+        write_layout(&storage, &table, &[1; 32], &base.layout()).unwrap();
+        let layout = read_layout(&storage, &table, &[1; 32]).unwrap();
         assert_eq!((layout.rows, layout.order), (2, Some(KeyOrder::Number)));
         assert_eq!(layout.offsets, base.layout().offsets);
         assert_eq!(base.find(&Key::from("2")).unwrap().unwrap().0, 1);
-        assert!(read(&storage, &table, &[2; 32]).is_none());
+        assert!(read_layout(&storage, &table, &[2; 32]).is_none());
         let whole = storage.files()["cache/tables/t.hashmap"].clone();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();

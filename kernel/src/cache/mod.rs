@@ -1,0 +1,8 @@
+//! What spares work when a table is opened. Anything in `cache/` may be deleted at any time; whatever does not fit the
+//! table is ignored and written anew.
+
+mod layout;
+mod copy;
+
+pub use copy::{open_copy, write_copy};
+pub use layout::{read_layout, write_layout};
