@@ -74,6 +74,19 @@ impl Mark {
         }
     }
 
+    /// The mark of a file with these bytes, which was made from the file of this one.
+    #[must_use]
+    pub fn of_file(&self, bytes: &[u8], stat: &Stat) -> Self {
+        let block = usize::try_from(BLOCK).unwrap_or(usize::MAX);
+        Self {
+            size: bytes.len() as u64,
+            sha256: Sha256::digest(bytes).into(),
+            stamp: (stat.inode, stat.modified),
+            checksums: bytes.chunks(block).map(crc32fast::hash).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Whether a file looks as it did when the mark was made.
     pub fn has_stamp(&self, stat: &Stat) -> bool {
         stat.len == self.size && (stat.inode, stat.modified) == self.stamp

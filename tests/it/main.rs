@@ -11,6 +11,8 @@
 mod tidy;
 /// What the README says is what is tested.
 mod readme;
+/// Random numbers.
+mod random;
 /// Scripts of library calls, run on storages that can fail.
 mod script;
 /// Every script against its expected output.
@@ -29,5 +31,7 @@ mod decoders;
 mod licences;
 /// An editor that saves a table at the worst moment.
 mod editor;
+/// Editors that work between any two operations of the database.
+mod race;
 /// Several processes on one database.
 mod processes;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::random::Random;
 use reedbase::clock::ManualClock;
 use reedbase::storage::MemoryStorage;
 use reedbase::{Database, ErrorKind, Limits, OpenOptions, Snapshot, Timestamp};
@@ -8,18 +9,7 @@ use reedbase::{Database, ErrorKind, Limits, OpenOptions, Snapshot, Timestamp};
 /// A table: value by key.
 type Model = BTreeMap<String, Option<String>>;
 
-/// Draws numbers from a seed (splitmix64).
-struct Random(u64);
-
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) % bound
-    }
-
     fn value(&mut self) -> Option<String> {
         let values = ["", "a", "b,c", "say \"x\"", "two\nlines", "ä", " "];
         match self.below(9) {

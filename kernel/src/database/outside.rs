@@ -245,8 +245,11 @@ fn is_same(one: &RowSide, other: &RowSide) -> bool {
 
 /// A row in the dialect of a table.
 fn spelled_for(shape: &Shape, (bytes, from): (Bytes, Arc<Shape>)) -> Bytes {
-    if from.delimiter() == shape.delimiter() {
+    if from.delimiter() == shape.delimiter() && from.line_end() == shape.line_end() {
         return bytes;
+    }
+    if from.delimiter() == shape.delimiter() {
+        return Bytes::from([row::content(&bytes), shape.line_end().as_bytes()].concat());
     }
     let cells: Vec<_> = row::cells(&bytes, from.delimiter()).map(|cell| cell.text()).collect();
     let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();

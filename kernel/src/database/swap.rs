@@ -128,7 +128,7 @@ impl TableFile<'_> {
         if staged.schema && !self.exchange_schema(old.as_ref())? {
             if staged.table {
                 self.exchange(CURRENT)?;
-                self.keep_unless(CURRENT, &[Some(&staged.mark)])?;
+                self.keep_taken_back(&staged.mark, old.as_ref())?;
             }
             self.storage().remove(&self.path("mark.next"))?;
             return Ok(false);
@@ -156,8 +156,7 @@ impl TableFile<'_> {
         };
         if !ours {
             self.exchange(CURRENT)?;
-            // Somebody may have saved once more between the two exchanges.
-            self.keep_unless(CURRENT, &[Some(&staged.mark), old])?;
+            self.keep_taken_back(&staged.mark, old)?;
         }
         Ok(ours)
     }
@@ -214,7 +213,7 @@ impl TableFile<'_> {
             self.keep_displaced(old.as_ref())?;
             self.storage().rename(&self.path("mark.next"), &self.path("mark"))?;
         } else {
-            self.keep_unless(CURRENT, &[Some(&next), old.as_ref()])?;
+            self.keep_taken_back(&next, old.as_ref())?;
             self.storage().remove(&self.path("mark.next"))?;
         }
         self.sync_folder()?;

@@ -13,7 +13,7 @@ use super::inner::Inner;
 use crate::look::{Edited, Look, is_file_of};
 use crate::mark::{Mark, table_path};
 use crate::state::TableState;
-use crate::storage::{Access, Stat, Storage};
+use crate::storage::{Access, Stat, Storage, read_all};
 use crate::table::Table;
 
 pub(super) const CURRENT: &str = "current.csv";
@@ -150,24 +150,32 @@ impl<'a> TableFile<'a> {
                 self.storage().rename(&displaced, &self.path("current.csv.old"))?;
                 self.storage().rename(&self.path("mark"), &self.path("mark.old"))
             }
-            // Adopted just now: it is in the history, and no mark tells whether it changes later.
-            _ if self.is_adopted(&aside(CURRENT))? => self.storage().remove(&displaced),
+            Some(mark) if self.is_adopted(&aside(CURRENT))? => {
+                let mark = mark.of_file(&read_all(&*file)?, &file.stat()?);
+                self.storage().rename(&displaced, &self.path("current.csv.old"))?;
+                self.storage().write_new(&self.path("mark.old"), mark.to_text().as_bytes())
+            }
             _ => self.keep(&aside(CURRENT), EDITED, old.map_or(Timestamp::ZERO, |m| m.version)),
         }
     }
 
-    /// Removes what was put aside if one of these marks knows it, else keeps it.
-    pub(super) fn keep_unless(&self, name: &str, known: &[Option<&Mark>]) -> Result<()> {
-        let Some(file) = self.storage().open(&self.path(&aside(name)), Access::Read)? else {
-            return Ok(());
-        };
-        for mark in known.iter().flatten() {
-            if is_file_of(&file, mark)? {
-                return self.storage().remove(&self.path(&aside(name)));
+    /// What an exchange that was taken back left aside. Our new file had its name for a moment: an editor may have
+    /// opened it, so it stays for a while like one that was displaced. If somebody saved between the two
+    /// exchanges, that is kept.
+    pub(super) fn keep_taken_back(&self, new: &Mark, old: Option<&Mark>) -> Result<()> {
+        let left = self.path(&aside(CURRENT));
+        let Some(file) = self.storage().open(&left, Access::Read)? else { return Ok(()) };
+        let known = [Some(new), old].into_iter().flatten();
+        let known = known.map(|mark| Ok(is_file_of(&file, mark)?.then_some(mark)));
+        let known = known.collect::<Result<Vec<_>>>()?;
+        match known.into_iter().flatten().next() {
+            Some(mark) => {
+                self.look_at_old()?;
+                self.storage().rename(&left, &self.path("current.csv.old"))?;
+                self.storage().write_new(&self.path("mark.old"), mark.to_text().as_bytes())
             }
+            None => self.keep(&aside(CURRENT), EDITED, old.map_or(Timestamp::ZERO, |m| m.version)),
         }
-        let version = known.iter().flatten().last().map_or(Timestamp::ZERO, |mark| mark.version);
-        self.keep(&aside(name), EDITED, version)
     }
 
     /// Gives a file that is not ours a name under which it stays.

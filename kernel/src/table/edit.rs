@@ -77,7 +77,7 @@ impl Edit {
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the key is taken, or those of reading the file.
     pub fn insert(&mut self, row: Bytes) -> Result<()> {
         self.end_header()?;
-        let row = with_line_end(row, self.after.shape().line_end().as_bytes());
+        let row = self.ended(row);
         let key = self.key(&row)?.into_owned();
         if self.after.find(&key)?.is_some() {
             let shown = key.display(self.after.shape().key().len());
@@ -104,6 +104,7 @@ impl Edit {
     pub fn replace(&mut self, key: &Key<'_>, row: Bytes) -> Result<()> {
         let (place, old) = self.after.find(key)?.ok_or_else(|| self.no_such_row(key))?;
         if self.key(&row)? == *key {
+            let row = if self.after.is_last(place) { row } else { self.ended(row) };
             return if old == row { Ok(()) } else { self.set(place, Some(row)) };
         }
         self.remove(key)?;
@@ -214,6 +215,11 @@ impl Edit {
         let touched = self.touched()?;
         *self = Self::new(self.before.flatten()?, self.stamp.clone());
         touched.into_iter().try_for_each(|(key, touched)| self.put(&key, touched.after))
+    }
+
+    /// The row with a line end: only the last row of a file may lack one.
+    fn ended(&self, row: Bytes) -> Bytes {
+        with_line_end(row, self.after.shape().line_end().as_bytes())
     }
 
     fn key<'a>(&self, row: &'a [u8]) -> Result<Key<'a>> {

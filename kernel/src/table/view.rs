@@ -218,6 +218,11 @@ impl Table {
         }
     }
 
+    /// Whether no line stands behind a place.
+    pub(super) fn is_last(&self, place: Place) -> bool {
+        self.lines().checked_sub(1).is_none_or(|last| self.place_at(last) == Some(place))
+    }
+
     /// How many lines stand before a place.
     pub(super) fn ordinal(&self, place: Place) -> u64 {
         u64::from(place.slot()).saturating_add_signed(self.lines.weight_before(&place))
