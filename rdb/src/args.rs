@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Adopt(commands::outside::Adopt),
     /// Put aside what was edited outside
     Discard(commands::outside::Discard),
+    /// Tell when tables are edited outside, and adopt the edits if asked to
+    Watch(commands::watch::Watch),
     /// Write what the journal holds into the tables' files
     Checkpoint(commands::checkpoint::Checkpoint),
     /// Print the versions of a table, newest first

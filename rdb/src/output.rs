@@ -168,10 +168,15 @@ impl Output {
         }
     }
 
+    /// What was printed so far is seen.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(|source| self.failed(source))
+    }
+
     /// Everything is printed.
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.bar = None;
-        self.out.flush().map_err(|source| self.failed(source))
+        self.flush()
     }
 
     fn failed(&mut self, source: io::Error) -> Error {

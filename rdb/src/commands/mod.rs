@@ -16,6 +16,7 @@ pub(crate) mod restore;
 pub(crate) mod version;
 pub(crate) mod status;
 pub(crate) mod outside;
+pub(crate) mod watch;
 pub(crate) mod checkpoint;
 pub(crate) mod dict;
 
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Status(command) => command.run(global, output),
         Command::Adopt(command) => command.run(global, output),
         Command::Discard(command) => command.run(global, output),
+        Command::Watch(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),

@@ -70,7 +70,7 @@ impl Adopt {
             for edit in &edits {
                 warn(edit, output)?;
             }
-            match database.adopt(edits, &self.how()) {
+            match database.adopt(edits, &adopt_as(&self.message).force(self.force)) {
                 Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(100));
                 }
@@ -85,18 +85,19 @@ impl Adopt {
             }
         }
     }
+}
 
-    fn how(&self) -> reedbase::Adopt {
-        let how = reedbase::Adopt::new().force(self.force);
-        match &self.message.message {
-            Some(message) => how.named(message),
-            None => how,
-        }
+/// How edits are adopted that a person gave this name.
+pub(super) fn adopt_as(message: &Message) -> reedbase::Adopt {
+    let how = reedbase::Adopt::new();
+    match &message.message {
+        Some(message) => how.named(message),
+        None => how,
     }
 }
 
 /// What an edit did, in a few words.
-fn summary(edit: &OutsideEdit) -> String {
+pub(super) fn summary(edit: &OutsideEdit) -> String {
     format!("{} of {}", counted(edit.diff.rows.len() as u64, "changed row"), edit.table)
 }
 
