@@ -30,8 +30,11 @@ const FILES: [(&str, &str); 3] = [
     ("monday.csv", include_str!("../../demo/monday.csv")),
 ];
 
-/// What is told before each command, and the command.
-const STEPS: [(&str, &[&str]); 15] = [
+/// The file of a table.
+const FILE: &str = ".reedbase/tables/pages/current.csv";
+
+/// What is told before each command, and the command: of `rdb`, but for one.
+const STEPS: [(&str, &[&str]); 17] = [
     ("A database is a folder.", &["db:init"]),
     ("Tables come from CSV files as they are.", &["import", "pages.csv", "-m", "first pages"]),
     ("Delimiter and key are guessed, and shown.", &["import", "authors.csv"]),
@@ -55,8 +58,13 @@ const STEPS: [(&str, &[&str]); 15] = [
     ("Bring the table back as it was one frame ago.", &["restore", "pages", "--at", "HEAD~1"]),
     ("The life of one row.", &["history", "pages", "home"]),
     (
-        "It is a file, .reedbase/tables/pages/current.csv, for any editor and spreadsheet.",
-        &["cat", "pages"],
+        "The table is a file, for any editor and spreadsheet. Somebody corrects a price there, and saves.",
+        &["sed", "-i", "s/60 €/65 €/", FILE],
+    ),
+    ("That is seen …", &["diff", "--outside"]),
+    (
+        "… and adopted: from here on it can be undone like any other change.",
+        &["adopt", "-m", "new price"],
     ),
     ("How things stand.", &["status"]),
 ];
@@ -75,6 +83,11 @@ impl Demo {
         for (told, words) in STEPS {
             let told = output.styled(Style::Dim, &format!("# {told}"));
             tell(&format!("\n{told}"), output)?;
+            if let ["sed", "-i", edit, file] = words {
+                output.command(words)?;
+                edit_file(edit, file)?;
+                continue;
+            }
             let typed = [&["rdb"], words].concat();
             output.command(&typed)?;
             let args = Args::try_parse_from(typed).map_err(|source| {
@@ -99,6 +112,16 @@ impl Demo {
         let files: &dyn Storage = &files;
         FILES.iter().try_for_each(|(name, text)| files.write_new(name, text.as_bytes()))
     }
+}
+
+/// What an editor does: replaces a word in a file, as `s/word/other/` says.
+fn edit_file(edit: &str, path: &str) -> Result<()> {
+    let mut words = edit.split('/').skip(1);
+    let (word, other) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let folder = FileSystem::new(".");
+    let folder: &dyn Storage = &folder;
+    let text = folder.read(path)?.unwrap_or_default();
+    folder.replace(path, String::from_utf8_lossy(&text).replace(word, other).as_bytes())
 }
 
 /// Tells a person something.
