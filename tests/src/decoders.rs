@@ -6,13 +6,13 @@
 use std::sync::{Arc, OnceLock};
 
 use reedbase::storage::{Access, MemoryStorage, Storage};
-use reedbase::{Database, FrameId, Import, Limits, OpenOptions, TableName};
+use reedbase::{Database, FrameId, Import, Limits, OpenOptions, TableName, Timestamp};
 use reedbase_kernel::csv::{Header, next_record};
 use reedbase_kernel::delta::{
     BsdiffCodec, Codecs, Compression, DeltaFile, Pack, PackWriter, RowsCodec, VersionInfo,
 };
 use reedbase_kernel::journal::Journal;
-use reedbase_kernel::log::{FrameIndex, UserDictionary, VersionLog};
+use reedbase_kernel::log::{FrameIndex, NotAfter, UserDictionary, VersionLog};
 use reedbase_kernel::mark::Mark;
 use reedbase_kernel::table::{Base, KeyOrder};
 use reedbase_kernel::{cache, schema};
@@ -149,7 +149,10 @@ fn frame_pack(data: &[u8]) {
     let users_file = users_file.iter().max_by_key(|file| file.len()).expect("a dictionary");
     let files = storage(&[("frames/1-2.pack", &data), ("registry/users.dict", users_file)]);
     let users = UserDictionary::read(&*files).expect("the dictionary");
-    drop(FrameIndex::read(&files, &users).and_then(|index| index.frames(&users)));
+    let Ok(index) = FrameIndex::read(&files, &users) else { return };
+    let wall = NotAfter::Wall(Timestamp::from_micros(1_800_000_000_000_000));
+    drop(index.newest_where(&users, wall, |frame| frame.name.is_some()));
+    drop(index.frames(&users));
 }
 
 fn frame_pack_seeds() -> Vec<Vec<u8>> {

@@ -41,7 +41,8 @@ pub fn pack(bytes: &mut [u8]) {
 pub fn frame_pack(bytes: &mut [u8]) {
     let Some(trailer) = bytes.len().checked_sub(20).filter(|at| *at >= 12) else { return };
     let count = u64::from_le_bytes(bytes[trailer..trailer + 8].try_into().unwrap());
-    let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(24));
+    let size = if bytes[8..10] == [1, 0] { 24 } else { 32 };
+    let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(size));
     let Some(directory) = len.and_then(|len| trailer.checked_sub(len)) else { return };
     let (mut at, mut entry) = (12, directory);
     while entry < trailer {
@@ -50,7 +51,7 @@ pub fn frame_pack(bytes: &mut [u8]) {
         let crc = crc32fast::hash(chunk);
         bytes[entry + 20..entry + 24].copy_from_slice(&crc.to_le_bytes());
         at += len;
-        entry += 24;
+        entry += size;
     }
     let mut crc = crc32fast::Hasher::new();
     crc.update(&bytes[..12]);

@@ -75,13 +75,14 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
         let _lock = inner.lock()?;
         inner.read_on(&mut head)?;
         head.journal.prepare()?;
-        let timestamp = next_timestamp(head.journal.newest(), inner.clock.now());
+        let wall = inner.clock.now();
+        let timestamp = next_timestamp(head.journal.newest(), wall);
         let fitted = fit(&mut transaction, &head.state, &inner)?;
         if fitted.is_empty() {
             return Ok(Commit::NONE);
         }
         transaction.stamp.set(timestamp);
-        let (frame, made) = make_frame(&transaction, fitted, timestamp, &head, &inner)?;
+        let (frame, made) = make_frame(&transaction, fitted, (timestamp, wall), &head, &inner)?;
         let state = Arc::new(head.state.advance(&frame, &made, &inner.store)?);
         let position = head.journal.append(&frame, inner.flush.synced())?;
         head.state = state;
@@ -189,7 +190,7 @@ fn conflict(what: &str, table: &TableName) -> Error {
 fn make_frame(
     transaction: &Transaction,
     fitted: Vec<Fitted>,
-    timestamp: Timestamp,
+    (timestamp, wall): (Timestamp, Timestamp),
     head: &Head,
     inner: &Inner,
 ) -> Result<(Frame, Vec<(TableName, Table)>)> {
@@ -209,7 +210,7 @@ fn make_frame(
     let info = FrameInfo {
         timestamp,
         node: inner.config.node,
-        wall: inner.clock.now(),
+        wall,
         parent: head.journal.newest(),
         sequence: head.journal.sequence() + 1,
         user: transaction.user.clone().unwrap_or_else(|| inner.user.clone()),

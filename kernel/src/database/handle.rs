@@ -9,7 +9,7 @@ use super::adopt::{self, Adopt};
 use super::checkpoint::{self, CheckpointReport};
 use super::commit::Commit;
 use super::config::Config;
-use super::frames;
+use super::frames::Frames;
 use super::inner::{Checkpoints, Inner, Settings};
 use super::outside::{self, OutsideEdit};
 use super::snapshot::{Snapshot, find_table};
@@ -243,7 +243,7 @@ impl Database {
     /// # Errors
     /// Damage of the index, or those of the storage.
     pub fn frames(&self) -> Result<Vec<Arc<FrameInfo>>> {
-        frames::frames(&self.inner, &self.snapshot()?)
+        Frames::of(&self.inner, &self.snapshot()?)?.all()
     }
 
     /// The frame that a text means: its number, id or name, `HEAD~3`, a date, a time, `20 minutes ago`.
@@ -251,7 +251,7 @@ impl Database {
     /// # Errors
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if there is none, or none so early.
     pub fn frame_at(&self, text: &str) -> Result<Arc<FrameInfo>> {
-        when::resolve(text, &self.frames()?, self.inner.clock.now())
+        when::resolve(text, &Frames::of(&self.inner, &self.snapshot()?)?, self.inner.clock.now())
     }
 
     /// Puts all versions of a table into one pack. Costs about a second for every 3 MB of history.

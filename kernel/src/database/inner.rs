@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::delta::Codecs;
 use crate::journal::{Journal, Position, Scan};
 use crate::limits::Limits;
-use crate::log::complete_actions;
+use crate::log::{FrameCache, complete_actions};
 use crate::progress::Progress;
 use crate::state::State;
 use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
@@ -60,6 +60,8 @@ pub(super) struct Inner {
     pub(super) notices: Vec<String>,
     /// How the files of tables looked when they were found to be ours.
     pub(super) ours: Mutex<HashMap<TableName, (u64, i64, u64)>>,
+    /// The index of frames, as it was read last.
+    pub(super) frames: FrameCache,
     head: Mutex<Head>,
     /// `None` if the folder cannot be written.
     lock: Option<Box<dyn LockFile>>,
@@ -122,6 +124,7 @@ impl Inner {
             looks: AtomicU64::new(0),
             notices,
             ours: Mutex::default(),
+            frames: FrameCache::default(),
             head,
             lock,
             checkpoint_lock,

@@ -3,12 +3,14 @@
 //! | written | means |
 //! |---|---|
 //! | `HEAD`, `HEAD~3` | the newest frame, the third before it |
-//! | `first pages` | the newest frame of that name |
 //! | `000660c2-7273-845a-8800-4c953d1d42e3` | the frame with this id |
 //! | `1795238120342946` | the newest frame not after these microseconds since 1970 |
 //! | `2026-11-20T14:30:00Z`, `2026-11-20 14:30` | the newest frame not after that, by the wall clock |
 //! | `2026-11-20` | the newest frame of that day or before, in the local time zone |
 //! | `20 minutes ago`, `yesterday` | the newest frame not after that, by the wall clock |
+//! | `first pages`: anything else | the newest frame of that name |
+//!
+//! All but names cost a look at the directories of packs, and one chunk of a thousand frames.
 
 use std::sync::Arc;
 
@@ -17,14 +19,12 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp as Instant, Zoned};
 use reedbase_plugin_api::{Error, FrameId, Result, Timestamp};
 
+use super::frames::Frames;
 use crate::frame::FrameInfo;
+use crate::log::NotAfter;
 
 /// The frame that a text means.
-pub(super) fn resolve(
-    text: &str,
-    frames: &[Arc<FrameInfo>],
-    now: Timestamp,
-) -> Result<Arc<FrameInfo>> {
+pub(super) fn resolve(text: &str, frames: &Frames, now: Timestamp) -> Result<Arc<FrameInfo>> {
     let text = text.trim();
     let unknown = || {
         Error::not_found(format!("`{text}` names no frame and no time"))
@@ -37,29 +37,31 @@ pub(super) fn resolve(
             steps.strip_prefix('~').and_then(|n| n.parse().ok())
         };
         let steps: usize = steps.ok_or_else(unknown)?;
-        let frame = frames.len().checked_sub(steps + 1).and_then(|at| frames.get(at));
-        return frame.cloned().ok_or_else(|| before_first(text, frames));
+        return frames.before_newest(steps)?.ok_or_else(|| before_first(text, frames));
     }
-    if let Some(frame) = frames.iter().rev().find(|frame| frame.name.as_deref() == Some(text)) {
-        return Ok(Arc::clone(frame));
-    }
+    let at =
+        |at: NotAfter| frames.newest_where(at, |_| true)?.ok_or_else(|| before_first(text, frames));
+    let any = NotAfter::Timestamp(Timestamp::MAX);
+    let named = || frames.newest_where(any, |frame| frame.name.as_deref() == Some(text));
+    let instant = wall_clock(text, now).map(NotAfter::Wall);
+    let number = text.parse::<i64>().ok().map(|at| NotAfter::Timestamp(Timestamp::from_micros(at)));
     if let Ok(id) = text.parse::<FrameId>() {
-        let frame = frames.iter().find(|frame| frame.id() == id);
-        return frame.cloned().ok_or_else(|| Error::not_found(format!("there is no frame {id}")));
+        let not_after = NotAfter::Timestamp(id.timestamp());
+        let frame = frames.newest_where(not_after, |frame| {
+            frame.timestamp == id.timestamp() && frame.id() == id
+        })?;
+        return frame.ok_or_else(|| Error::not_found(format!("there is no frame {id}")));
     }
-    if let Ok(micros) = text.parse::<i64>() {
-        let timestamp = Timestamp::from_micros(micros);
-        let frame = frames.iter().rev().find(|frame| frame.timestamp <= timestamp);
-        return frame.cloned().ok_or_else(|| before_first(text, frames));
+    match number.or(instant) {
+        Some(not_after) => at(not_after),
+        None => named()?.ok_or_else(unknown),
     }
-    let wall = wall_clock(text, now).ok_or_else(unknown)?;
-    let frame = frames.iter().rev().find(|frame| frame.wall <= wall);
-    frame.cloned().ok_or_else(|| before_first(text, frames))
 }
 
-fn before_first(text: &str, frames: &[Arc<FrameInfo>]) -> Error {
+fn before_first(text: &str, frames: &Frames) -> Error {
     let error = Error::not_found(format!("there is no frame at or before `{text}`"));
-    match frames.first().and_then(|first| Instant::from_microsecond(first.wall.as_micros()).ok()) {
+    let first = frames.first().ok().flatten();
+    match first.and_then(|first| Instant::from_microsecond(first.wall.as_micros()).ok()) {
         Some(first) => error.help(format!("the first frame was made at {first:.0}")),
         None => error.help("nothing has happened yet"),
     }
@@ -116,9 +118,10 @@ mod tests {
         let start = 1_795_132_800_000_000;
         let frames: Vec<_> =
             (0..10).map(|n| frame(start + n * HOUR, (n == 3).then_some("third"))).collect();
+        let list = Frames::of_list(frames.clone());
         let now = Timestamp::from_micros(start + 10 * HOUR);
         let hour = |text: &str| {
-            resolve(text, &frames, now).map(|frame| (frame.timestamp.as_micros() - start) / HOUR)
+            resolve(text, &list, now).map(|frame| (frame.timestamp.as_micros() - start) / HOUR)
         };
         assert_eq!(hour("HEAD").unwrap(), 9);
         assert_eq!(hour("HEAD~3").unwrap(), 6);

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  0  magic "RDBFRAM1"
-//!  8  format (u16): 1      10  seal (u8): 0      11  compression (u8): 1 XZ, 2 Zstandard
+//!  8  format (u16): 2      10  seal (u8): 0      11  compression (u8): 1 XZ, 2 Zstandard
 //! 12  chunks, one after the other, compressed: each the next thousand frames
 //!     directory: for each chunk the first timestamp (i64), frames (u32), length (u32), unpacked length
-//!       (u32), CRC32 (u32) of it as stored
+//!       (u32), CRC32 (u32) of it as stored, and (not in format 1) the earliest wall clock in it (i64)
 //! -20 number of chunks (u64)
 //! -12 CRC32 of bytes 0 to 11 and of everything from the directory to here
 //! -8  magic "RDBFRAME"
@@ -15,8 +15,8 @@
 //!     value; number of tables, each name and action
 //! ```
 //!
-//! The first frame of a chunk has its timestamp whole, and its node. So one chunk is enough to look one
-//! instant up.
+//! The first frame of a chunk has its timestamp whole, and its node. So the directory and one chunk are enough to
+//! look one instant up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,26 +26,40 @@ use reedbase_plugin_api::{Bytes, Error, ErrorKind, NodeId, Result, TableName, Ti
 use super::UserDictionary;
 use crate::delta::Compression;
 use crate::frame::{Action, FrameInfo};
-use crate::storage::{FileWriter, Storage};
+use crate::storage::{File, FileWriter, Storage, read_range};
 use crate::wire::{Reader, put_bytes, put_signed, put_varint};
 
 const MAGIC: &[u8; 8] = b"RDBFRAM1";
 const END: &[u8; 8] = b"RDBFRAME";
-const FORMAT: u16 = 1;
-const START: usize = 12;
-const ENTRY: usize = 24;
-const TRAILER: usize = 20;
+const FORMAT: u16 = 2;
+const START: u64 = 12;
+const ENTRY: u64 = 32;
+const ENTRY_1: u64 = 24;
+const TRAILER: u64 = 20;
 
 /// How many frames are compressed together.
 const CHUNK: usize = if cfg!(test) { 3 } else { 1000 };
 
 /// One line of the directory.
+#[derive(Debug)]
 struct Chunk {
     first: Timestamp,
     frames: u32,
     len: u32,
     unpacked: u32,
     crc: u32,
+    /// The earliest wall clock in it; `None` in format 1.
+    earliest: Option<Timestamp>,
+    /// Where it starts in the file.
+    at: u64,
+}
+
+/// A pack of which the directory was read.
+#[derive(Debug)]
+pub(super) struct Frames {
+    file: Arc<dyn File>,
+    compression: Compression,
+    chunks: Vec<Chunk>,
 }
 
 /// Writes frames, given oldest first; the file is durable once its folder is synced.
@@ -77,6 +91,8 @@ pub(super) fn write_frames(
             end.extend_from_slice(&number.to_le_bytes());
         }
         end.extend_from_slice(&crc32fast::hash(&packed).to_le_bytes());
+        let earliest = chunk.iter().map(|frame| frame.wall).min().unwrap_or_default();
+        end.extend_from_slice(&earliest.as_micros().to_le_bytes());
         count += 1;
     }
     end.extend_from_slice(&count.to_le_bytes());
@@ -119,69 +135,107 @@ fn encode(frames: &[Arc<FrameInfo>], users: &mut UserDictionary) -> Vec<u8> {
     out
 }
 
-/// Reads what [`write_frames`] wrote.
-///
-/// # Errors
-/// [`Corrupt`](ErrorKind::Corrupt) if a byte of it is not what it was, or
-/// [`NewerFormat`](ErrorKind::NewerFormat).
-pub(super) fn read_frames(bytes: &Bytes, users: &UserDictionary) -> Result<Vec<Arc<FrameInfo>>> {
-    let (compression, chunks) = directory(bytes)?;
-    let (mut frames, mut at) = (Vec::new(), START);
-    for chunk in chunks {
-        let packed = bytes.slice(at..at + chunk.len as usize);
-        at += chunk.len as usize;
+impl Frames {
+    /// Reads the directory of a pack.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) if it is not what it was, or [`NewerFormat`](ErrorKind::NewerFormat).
+    pub(super) fn open(file: Arc<dyn File>) -> Result<Self> {
+        let cut = || Error::corrupt("the pack is cut off");
+        let len = file.stat()?.len;
+        let trailer_at = len.checked_sub(TRAILER).filter(|at| *at >= START).ok_or_else(cut)?;
+        let end = read_range(&*file, trailer_at, TRAILER)?;
+        let mut trailer = Reader::new(end.clone());
+        let (count, crc) = (trailer.u64()?, trailer.u32()?);
+        let start = read_range(&*file, 0, START)?;
+        let mut head = Reader::new(start.clone());
+        if head.array()? != *MAGIC || trailer.array()? != *END {
+            return Err(Error::corrupt("this is no whole pack of frames"));
+        }
+        let format = u16::from_le_bytes(head.array()?);
+        let [seal, compression] = head.array()?;
+        let entry = if format == 1 { ENTRY_1 } else { ENTRY };
+        let at = count.checked_mul(entry).and_then(|len| trailer_at.checked_sub(len));
+        let at = at.filter(|at| *at >= START).ok_or_else(cut)?;
+        let directory = read_range(&*file, at, trailer_at - at)?;
+        let mut sum = crc32fast::Hasher::new();
+        sum.update(&start);
+        sum.update(&directory);
+        sum.update(&end.slice(..8));
+        if sum.finalize() != crc {
+            return Err(Error::corrupt("the checksum of the pack does not match"));
+        }
+        if format > FORMAT || seal != 0 {
+            return Err(Error::new(
+                ErrorKind::NewerFormat,
+                "the pack of frames is of a newer format",
+            )
+            .help("update ReedBase"));
+        }
+        let chunks = read_chunks(directory, count, format, at)?;
+        Ok(Self { file, compression: Compression::from_code(compression)?, chunks })
+    }
+
+    /// How many chunks there are.
+    pub(super) fn chunks(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// What is known of a chunk without reading it.
+    pub(super) fn about(&self, chunk: usize) -> About {
+        self.chunks.get(chunk).map_or_else(About::default, |chunk| About {
+            first: chunk.first,
+            earliest: chunk.earliest.unwrap_or(Timestamp::ZERO),
+        })
+    }
+
+    /// The frames of a chunk, oldest first.
+    ///
+    /// # Errors
+    /// [`Corrupt`](ErrorKind::Corrupt) if a byte of it is not what it was.
+    pub(super) fn read(&self, chunk: usize, users: &UserDictionary) -> Result<Vec<Arc<FrameInfo>>> {
+        let Some(chunk) = self.chunks.get(chunk) else { return Ok(Vec::new()) };
+        let packed = read_range(&*self.file, chunk.at, u64::from(chunk.len))?;
         if crc32fast::hash(&packed) != chunk.crc {
             return Err(Error::corrupt("the checksum of the pack does not match"));
         }
-        let unpacked = compression.unpack(&packed, u64::from(chunk.unpacked))?;
-        let before = frames.len();
+        let unpacked = self.compression.unpack(&packed, u64::from(chunk.unpacked))?;
+        let mut frames = Vec::with_capacity(chunk.frames.min(CHUNK as u32) as usize);
         decode(unpacked, users, &mut frames)?;
-        let first = frames.get(before).map(|frame| frame.timestamp);
-        if first != Some(chunk.first) || frames.len() - before != chunk.frames as usize {
+        let first = frames.first().map(|frame| frame.timestamp);
+        if first != Some(chunk.first) || frames.len() != chunk.frames as usize {
             return Err(Error::corrupt("a chunk of the pack holds other frames than stated"));
         }
+        Ok(frames)
     }
-    Ok(frames)
+}
+
+/// What is known of some frames without reading them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct About {
+    /// The first timestamp.
+    pub(super) first: Timestamp,
+    /// No wall clock is earlier.
+    pub(super) earliest: Timestamp,
 }
 
 /// The chunks, which together fill what lies before the directory.
-fn directory(bytes: &Bytes) -> Result<(Compression, Vec<Chunk>)> {
-    let cut = || Error::corrupt("the pack is cut off");
-    let trailer_at = bytes.len().checked_sub(TRAILER).filter(|at| *at >= START).ok_or_else(cut)?;
-    let mut trailer = Reader::new(bytes.slice(trailer_at..));
-    let (count, crc) = (trailer.u64()?, trailer.u32()?);
-    let mut head = Reader::new(bytes.slice(..START));
-    if head.array()? != *MAGIC || trailer.array()? != *END {
-        return Err(Error::corrupt("this is no whole pack of frames"));
-    }
-    let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(ENTRY));
-    let at = len.and_then(|len| trailer_at.checked_sub(len)).filter(|at| *at >= START);
-    let at = at.ok_or_else(cut)?;
-    let mut sum = crc32fast::Hasher::new();
-    sum.update(&bytes.slice(..START));
-    sum.update(&bytes.slice(at..trailer_at + 8));
-    if sum.finalize() != crc {
-        return Err(Error::corrupt("the checksum of the pack does not match"));
-    }
-    let format = u16::from_le_bytes(head.array()?);
-    let [seal, compression] = head.array()?;
-    if format > FORMAT || seal != 0 {
-        return Err(Error::new(ErrorKind::NewerFormat, "the pack of frames is of a newer format")
-            .help("update ReedBase"));
-    }
-    let mut entries = Reader::new(bytes.slice(at..trailer_at));
-    let (mut chunks, mut end) = (Vec::new(), START as u64);
+fn read_chunks(directory: Bytes, count: u64, format: u16, end: u64) -> Result<Vec<Chunk>> {
+    let mut entries = Reader::new(directory);
+    let (mut chunks, mut at) = (Vec::new(), START);
     for _ in 0..count {
         let first = Timestamp::from_micros(entries.i64()?);
         let (frames, len) = (entries.u32()?, entries.u32()?);
         let (unpacked, crc) = (entries.u32()?, entries.u32()?);
-        end += u64::from(len);
-        chunks.push(Chunk { first, frames, len, unpacked, crc });
+        let earliest = if format == 1 { None } else { Some(entries.i64()?) };
+        let earliest = earliest.map(Timestamp::from_micros);
+        chunks.push(Chunk { first, frames, len, unpacked, crc, earliest, at });
+        at += u64::from(len);
     }
-    if end != at as u64 {
+    if at != end {
         return Err(Error::corrupt("the chunks of the pack do not fit"));
     }
-    Ok((Compression::from_code(compression)?, chunks))
+    Ok(chunks)
 }
 
 fn decode(bytes: Bytes, users: &UserDictionary, frames: &mut Vec<Arc<FrameInfo>>) -> Result<()> {
@@ -226,7 +280,7 @@ fn decode(bytes: Bytes, users: &UserDictionary, frames: &mut Vec<Arc<FrameInfo>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::MemoryStorage;
+    use crate::storage::{Access, MemoryStorage};
 
     fn frame(n: i64) -> Arc<FrameInfo> {
         Arc::new(FrameInfo {
@@ -250,12 +304,19 @@ mod tests {
             let storage = MemoryStorage::new();
             write_frames(&storage, "p", &frames, &mut users, compression).unwrap();
             let whole = storage.files()["p"].clone();
-            assert_eq!(read_frames(&Bytes::from(whole.clone()), &users).unwrap(), frames);
+            let read = |bytes: Vec<u8>| {
+                let storage = MemoryStorage::from_files([("p".to_owned(), bytes)].into());
+                let file = storage.open("p", Access::Read).unwrap().unwrap();
+                let pack = Frames::open(file)?;
+                let chunks = (0..pack.chunks()).map(|chunk| pack.read(chunk, &users));
+                Ok::<_, Error>(chunks.collect::<Result<Vec<_>>>()?.concat())
+            };
+            assert_eq!(read(whole.clone()).unwrap(), frames);
             for at in 0..whole.len() {
                 let mut damaged = whole.clone();
                 damaged[at] ^= 1;
-                assert!(read_frames(&Bytes::from(damaged), &users).is_err(), "byte {at}");
-                assert!(read_frames(&Bytes::from(whole[..at].to_vec()), &users).is_err());
+                assert!(read(damaged).is_err(), "byte {at}");
+                assert!(read(whole[..at].to_vec()).is_err());
             }
         }
     }

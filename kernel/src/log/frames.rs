@@ -14,15 +14,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reedbase_plugin_api::{Error, FrameId, Result, TableName, Timestamp};
 
-use super::frame_pack::{read_frames, write_frames};
+use super::frame_pack::{About, Frames, write_frames};
 use super::{LogFile, UserDictionary};
 use crate::delta::{Compression, merge_from, pack_name, pack_range, without_repeated};
 use crate::frame::{Action, FrameInfo};
-use crate::storage::Storage;
+use crate::storage::{Access, Storage};
 
 const HEADER: &str =
     "timestamp|frame_id|name|status|tables_affected|committed_at|user|details|crc32";
@@ -47,6 +47,36 @@ struct FramePack {
     first: Timestamp,
     last: Timestamp,
     len: u64,
+    /// Its directory, once it was read.
+    opened: OnceLock<Arc<Frames>>,
+}
+
+/// What a search goes back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a frame has these two times")]
+pub enum NotAfter {
+    /// Frames not after this one, or any with [`Timestamp::MAX`].
+    Timestamp(Timestamp),
+    /// Frames made when the wall clock showed no more than this.
+    Wall(Timestamp),
+}
+
+impl NotAfter {
+    /// Whether a frame is one of those searched for.
+    pub fn holds(self, frame: &FrameInfo) -> bool {
+        match self {
+            Self::Timestamp(at) => frame.timestamp <= at,
+            Self::Wall(at) => frame.wall <= at,
+        }
+    }
+
+    /// Whether there may be one among these.
+    fn may_hold(self, about: &About) -> bool {
+        match self {
+            Self::Timestamp(at) => about.first <= at,
+            Self::Wall(at) => about.earliest <= at,
+        }
+    }
 }
 
 impl FrameIndex {
@@ -78,6 +108,35 @@ impl FrameIndex {
         let by_id: BTreeMap<_, _> =
             all.map(|frame| ((frame.timestamp, frame.node.as_bits()), frame)).collect();
         Ok(by_id.into_values().collect())
+    }
+
+    /// The newest frame that `wanted` wants, among those not after an instant. Cost: O(chunks of a thousand frames)
+    /// looks at directories, and one chunk is read for each that may hold it.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the pack.
+    pub fn newest_where(
+        &self,
+        users: &UserDictionary,
+        not_after: NotAfter,
+        mut wanted: impl FnMut(&FrameInfo) -> bool,
+    ) -> Result<Option<Arc<FrameInfo>>> {
+        let mut wanted = |frame: &&Arc<FrameInfo>| not_after.holds(frame) && wanted(frame);
+        if let Some(frame) = self.lines.iter().rev().find(&mut wanted) {
+            return Ok(Some(Arc::clone(frame)));
+        }
+        for pack in self.packs.iter().rev() {
+            let frames = self.open_pack(pack)?;
+            for chunk in (0..frames.chunks()).rev() {
+                if not_after.may_hold(&frames.about(chunk)) {
+                    let read = self.read_chunk(pack, &frames, chunk, users)?;
+                    if let Some(frame) = read.iter().rev().find(&mut wanted) {
+                        return Ok(Some(Arc::clone(frame)));
+                    }
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The newest frame that is in the index; zero if none is.
@@ -180,12 +239,34 @@ impl FrameIndex {
     }
 
     fn read_pack(&self, pack: &FramePack, users: &UserDictionary) -> Result<Vec<Arc<FrameInfo>>> {
-        let path = path_of(pack.first, pack.last);
-        let full = self.storage.full_path(&path);
-        let bytes = self.storage.read(&path)?;
-        let bytes = bytes.ok_or_else(|| Error::corrupt("the pack was removed").at_path(&full))?;
-        read_frames(&bytes, users)
-            .map_err(|error| error.at_path(full).help("restore the file from a backup"))
+        let frames = self.open_pack(pack)?;
+        let chunks = (0..frames.chunks()).map(|chunk| self.read_chunk(pack, &frames, chunk, users));
+        Ok(chunks.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    fn read_chunk(
+        &self,
+        pack: &FramePack,
+        frames: &Frames,
+        chunk: usize,
+        users: &UserDictionary,
+    ) -> Result<Vec<Arc<FrameInfo>>> {
+        frames.read(chunk, users).map_err(|error| self.in_pack(pack, error))
+    }
+
+    fn open_pack(&self, pack: &FramePack) -> Result<Arc<Frames>> {
+        if let Some(frames) = pack.opened.get() {
+            return Ok(Arc::clone(frames));
+        }
+        let file = self.storage.open(&path_of(pack.first, pack.last), Access::Read)?;
+        let file = file.ok_or_else(|| Error::corrupt("the pack was removed"));
+        let frames = file.and_then(Frames::open).map_err(|error| self.in_pack(pack, error))?;
+        Ok(Arc::clone(pack.opened.get_or_init(|| Arc::new(frames))))
+    }
+
+    fn in_pack(&self, pack: &FramePack, error: Error) -> Error {
+        let path = self.storage.full_path(&path_of(pack.first, pack.last));
+        error.at_path(path).help("restore the file from a backup")
     }
 }
 
@@ -200,7 +281,8 @@ fn list_packs(storage: &dyn Storage) -> Result<Vec<FramePack>> {
     for name in storage.list(FOLDER)? {
         let Some((first, last)) = pack_range(&name) else { continue };
         let len = storage.len(&path_of(first, last))?;
-        packs.extend(len.map(|len| FramePack { first, last, len }));
+        let opened = OnceLock::new();
+        packs.extend(len.map(|len| FramePack { first, last, len, opened }));
     }
     without_repeated(&mut packs, |pack| (pack.first, pack.last));
     Ok(packs)
@@ -324,5 +406,13 @@ mod tests {
         read(&users).pack_everything(&mut users).unwrap();
         assert_eq!((read(&users).lines.len(), read(&users).packs.len()), (1, 1));
         assert_eq!(read(&users).frames(&users).unwrap(), all);
+        // Any instant, by either time, as a search through all frames finds it.
+        let index = read(&users);
+        for n in (0..10 * all.len() as i64 + 20).step_by(3).map(Timestamp::from_micros) {
+            for at in [NotAfter::Timestamp(n), NotAfter::Wall(n)] {
+                let expected = all.iter().rev().find(|frame| at.holds(frame)).cloned();
+                assert_eq!(index.newest_where(&users, at, |_| true).unwrap(), expected);
+            }
+        }
     }
 }

@@ -6,10 +6,12 @@ mod dictionary;
 mod versions;
 mod frame_pack;
 mod frames;
+mod frame_cache;
 
 pub use dictionary::{
     ACTIONS_PATH, USERS_PATH, UserDictionary, actions_text, check_actions, complete_actions,
 };
-pub use frames::FrameIndex;
+pub use frame_cache::{FrameCache, KnownFrames};
+pub use frames::{FrameIndex, NotAfter};
 pub use lines::LogFile;
 pub use versions::{Version, VersionLog, chain_hash, from_hex, to_hex};

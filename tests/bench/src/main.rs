@@ -18,6 +18,7 @@ mod memory;
 mod bulk;
 mod past;
 mod outside;
+mod frames;
 mod replay;
 mod seeds;
 
@@ -53,7 +54,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 14] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -62,6 +63,8 @@ const PARTS: [Part; 12] = [
     ("open", bulk::open),
     ("disk", past::disk),
     ("past", past::queries),
+    ("frames", frames::wide),
+    ("lookup", frames::lookup),
     ("adopt", outside::edits),
     ("status", outside::status),
     ("replay", replay::real_days),
