@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use reedbase::Transaction;
 
 use crate::commands;
 
@@ -45,6 +46,16 @@ pub(crate) struct Message {
     pub(crate) message: Option<String>,
 }
 
+impl Message {
+    /// The transaction under this name.
+    pub(crate) fn name(&self, transaction: Transaction) -> Transaction {
+        match &self.message {
+            Some(message) => transaction.named(message),
+            None => transaction,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what ReedBase does, on a small content database
@@ -72,8 +83,12 @@ pub(crate) enum Command {
     History(commands::history::History),
     /// Print what one frame did
     Show(commands::show::Show),
-    /// Bring a table back as it was at some instant
+    /// Print who wrote each cell
+    Blame(commands::blame::Blame),
+    /// Bring back what was at some instant: everything, a table, a row or a cell
     Restore(commands::restore::Restore),
+    /// Undo what one frame did
+    Revert(commands::revert::Revert),
     /// Print how things stand
     Status(commands::status::Status),
     /// Make a frame of what was edited outside

@@ -27,9 +27,9 @@
 #![forbid(unsafe_code)]
 
 pub use reedbase_kernel::database::{
-    Adopt, Cell, CheckpointReport, Checkpoints, Clash, Commit, Database, Diff, NewTable, OlderRows,
-    OpenOptions, OutsideEdit, Row, RowDiff, RowVersion, Snapshot, Status, TableStatus,
-    TableVersion, Transaction, VersionPlace,
+    Adopt, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, Clash, Commit,
+    Database, Diff, NewTable, OlderRows, OpenOptions, OutsideEdit, Row, RowDiff, RowVersion,
+    Snapshot, Status, TableStatus, TableVersion, Transaction, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::table::Key;

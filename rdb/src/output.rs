@@ -105,26 +105,20 @@ impl Output {
     pub(crate) fn table(&mut self, rows: &[Vec<String>]) -> Result<()> {
         let Some(head) = rows.first() else { return Ok(()) };
         let right: Vec<bool> = head.iter().map(|name| name.starts_with('>')).collect();
-        let shown = |cell: &String| cell.trim_start_matches('>').to_owned();
-        let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| shown(cell).width()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..head.len()).map(width).collect();
-        for (number, row) in rows.iter().enumerate() {
-            let mut line = String::new();
-            for ((cell, width), right) in row.iter().zip(&widths).zip(&right) {
-                let cell = if number == 0 { shown(cell) } else { cell.clone() };
-                let pad = " ".repeat(width.saturating_sub(cell.width()));
-                let cell = if *right { format!("{pad}{cell}") } else { format!("{cell}{pad}") };
-                line.push_str(&cell);
-                line.push_str("  ");
-            }
-            let line = line.trim_end();
-            let line = if number == 0 { self.styled(Style::Dim, line) } else { line.to_owned() };
+        let mut rows = rows.to_vec();
+        for name in rows.first_mut().into_iter().flatten() {
+            *name = name.trim_start_matches('>').to_owned();
+        }
+        for (number, line) in aligned(&rows, &right).into_iter().enumerate() {
+            let line = if number == 0 { self.styled(Style::Dim, &line) } else { line };
             self.line(&line)?;
         }
         Ok(())
+    }
+
+    /// Prints rows of text in columns.
+    pub(crate) fn columns(&mut self, rows: &[Vec<String>]) -> Result<()> {
+        aligned(rows, &[]).iter().try_for_each(|line| self.line(line))
     }
 
     /// Tells a person something beside the result.
@@ -183,6 +177,29 @@ impl Output {
         self.broken_pipe |= source.kind() == io::ErrorKind::BrokenPipe;
         Error::io("print", "standard output", source)
     }
+}
+
+/// Rows of text as lines, each column as wide as its widest cell; some are aligned to the right.
+fn aligned(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.width()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let mut line = String::new();
+        for (number, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let pad = " ".repeat(width.saturating_sub(cell.width()));
+            match right.get(number) {
+                Some(true) => line.extend([&pad, cell.as_str()]),
+                _ => line.extend([cell.as_str(), &pad]),
+            }
+            line.push_str("  ");
+        }
+        line.trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A word as a shell reads it back.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::random::Random;
 use reedbase::clock::ManualClock;
 use reedbase::storage::MemoryStorage;
-use reedbase::{Database, ErrorKind, Limits, OpenOptions, Snapshot, Timestamp};
+use reedbase::{Action, Database, ErrorKind, Limits, OpenOptions, Snapshot, Timestamp};
 
 /// A table: value by key.
 type Model = BTreeMap<String, Option<String>>;
@@ -47,6 +47,21 @@ fn the_database_does_what_a_map_does() {
         }
     }
     world.check();
+    check_blame(&world.handles[0].snapshot().unwrap());
+}
+
+/// Who wrote a cell is who made its last change.
+fn check_blame(snapshot: &Snapshot) {
+    for table in TABLES {
+        for blamed in snapshot.blame(table).unwrap().rows() {
+            let blamed = blamed.unwrap();
+            let key = blamed.row.get("id").unwrap().into_owned();
+            for (column, frame) in ["id", "value"].iter().zip(&blamed.frames) {
+                let life = snapshot.cell_history(table, &key, column).unwrap();
+                assert_eq!(life[0].timestamp, *frame, "{table} {key} {column}");
+            }
+        }
+    }
 }
 
 impl World {
@@ -108,6 +123,8 @@ impl World {
             }
             5 => self.replace(handle),
             6 => self.conflict(),
+            7 => self.go_back(handle),
+            8 => self.undo(handle),
             _ => self.transaction(handle),
         }
     }
@@ -171,6 +188,50 @@ impl World {
         let bytes =
             self.handles[1 - handle].snapshot().unwrap().table(table).unwrap().to_bytes().unwrap();
         assert_eq!(String::from_utf8_lossy(&bytes), text);
+    }
+
+    /// A row, a cell or a table as it was at a snapshot that is held.
+    fn go_back(&mut self, handle: usize) {
+        let Some((snapshot, tables)) = self.held.first() else { return };
+        let (at, tables) = (snapshot.frame(), tables.clone());
+        let table = TABLES[self.random.below(3) as usize];
+        let (now, then) = (self.tables.get_mut(table).unwrap(), &tables[table]);
+        let key = self.random.below(120).to_string();
+        let mut transaction = self.handles[handle].begin().unwrap();
+        match self.random.below(3) {
+            0 => {
+                transaction.restore_table(table, at, Action::RESTORE).unwrap();
+                now.clone_from(then);
+            }
+            1 => {
+                transaction.restore_row(table, &key, at).unwrap();
+                match then.get(&key) {
+                    Some(value) => now.insert(key, value.clone()),
+                    None => now.remove(&key),
+                };
+            }
+            _ => {
+                let restored = transaction.restore_cell(table, &key, "value", at);
+                match (now.get_mut(&key), then.get(&key)) {
+                    (Some(now), Some(then)) => now.clone_from(then),
+                    _ => assert!(restored.unwrap_err().is_not_found()),
+                }
+            }
+        }
+        transaction.commit().unwrap();
+    }
+
+    /// A transaction, and the frame that undoes it.
+    fn undo(&mut self, handle: usize) {
+        let before = self.tables.clone();
+        self.transaction(handle);
+        if self.tables != before {
+            let frame = self.handles[handle].frame_at("HEAD").unwrap();
+            let mut transaction = self.handles[1 - handle].begin().unwrap();
+            assert!(transaction.revert(&frame).unwrap().is_empty());
+            transaction.commit().unwrap();
+            self.tables = before;
+        }
     }
 
     /// Two transactions on one row: the second is refused, and nothing of it is there.

@@ -245,7 +245,7 @@ fn write_table(
     let table = state.table(&inner.store)?.clone();
     file.storage().create_folder(file.path("").trim_end_matches('/'))?;
     file.finish_last_swap()?;
-    file.storage().remove_unfinished(file.path("").trim_end_matches('/'))?;
+    remove_unfinished(file)?;
     write_versions(inner, state, users)?;
     let history = inner.store.history(state.name());
     let versions = fold(&history, inner.store.limits())?;
@@ -264,6 +264,13 @@ fn write_table(
         drop(write_cache(file, &base, &mark));
     }
     Ok(Some(base))
+}
+
+/// Removes what a crash left half written. Alone, since a commit may be writing a large delta.
+fn remove_unfinished(file: &TableFile<'_>) -> Result<()> {
+    let _head = file.inner.head();
+    let _lock = file.inner.lock()?;
+    file.storage().remove_unfinished(file.path("").trim_end_matches('/'))
 }
 
 /// Remembers the layout of a table's file; and the file itself, if one was adopted just now or before.

@@ -298,10 +298,19 @@ impl<'a> Past<'a> {
             life.push(RowVersion { timestamp: line.frame(), row });
             link = line.previous().cloned();
         }
+        // A frame may have removed the row and added it again: what counts is how it left it.
+        life.dedup_by_key(|moment: &mut RowVersion| moment.timestamp);
         let mut older = self.older(key, table)?;
         older.reverse();
         life.extend(older);
-        Ok(life)
+        let mut changed: Vec<RowVersion> = Vec::with_capacity(life.len());
+        for moment in life.into_iter().rev() {
+            if changed.last().is_none_or(|older| older.row != moment.row) {
+                changed.push(moment);
+            }
+        }
+        changed.reverse();
+        Ok(changed)
     }
 
     /// What a row was up to the base of the table, oldest first.

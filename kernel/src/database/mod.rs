@@ -21,9 +21,12 @@ mod commit;
 mod edited_table;
 mod outside;
 mod adopt;
+mod undo;
+mod blame;
 mod handle;
 
 pub use adopt::Adopt;
+pub use blame::{Blame, BlamedRow, CellVersion};
 pub use checkpoint::CheckpointReport;
 pub use commit::Commit;
 pub use config::Config;

@@ -36,6 +36,11 @@ impl Row {
         self.shape.columns()
     }
 
+    /// Whether it has a column of this name.
+    pub fn has_column(&self, column: &str) -> bool {
+        self.shape.column(column).is_some()
+    }
+
     /// The text of a cell; `None` if it is NULL or there is no such column.
     pub fn get(&self, column: &str) -> Option<Cow<'_, str>> {
         let index = self.shape.column(column)?;

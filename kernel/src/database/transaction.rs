@@ -196,8 +196,18 @@ impl Transaction {
         key: impl Into<Key<'k>>,
         cells: impl IntoIterator<Item = (&'c str, V)>,
     ) -> Result<()> {
-        let key = key.into();
-        self.edit(table, Action::UPDATE, |edit| {
+        self.update_as(Action::UPDATE, table, key.into(), cells)
+    }
+
+    /// The same, noted as another action.
+    pub(super) fn update_as<'c, V: Into<Cell<'c>>>(
+        &mut self,
+        action: Action,
+        table: &str,
+        key: Key<'_>,
+        cells: impl IntoIterator<Item = (&'c str, V)>,
+    ) -> Result<()> {
+        self.edit(table, action, |edit| {
             let shape = Arc::clone(edit.table().shape());
             let old = edit.table().get(&key)?.ok_or_else(|| no_such_row(&key, &shape))?;
             let cells: Vec<_> = cells
@@ -313,7 +323,7 @@ impl Transaction {
         self.work.values().all(|work| matches!(work, Work::Rows { edit, .. } if edit.is_empty()))
     }
 
-    fn edit(
+    pub(super) fn edit(
         &mut self,
         table: &str,
         action: Action,

@@ -123,7 +123,7 @@ impl History {
         let path = self.path(name);
         let full = self.storage.full_path(&path);
         let file = self.storage.open(&path, Access::Read)?;
-        let file = file.ok_or_else(|| Error::not_found("the pack was removed").at_path(&full))?;
+        let file = file.ok_or_else(|| Error::corrupt("the pack was removed").at_path(&full))?;
         Pack::open(file).map_err(|error| error.at_path(full).help("restore the file from a backup"))
     }
 

@@ -1,9 +1,10 @@
 //! `rdb history`
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use reedbase::{Result, Row};
-use serde_json::json;
+use reedbase::{CellVersion, FrameInfo, Result, Row, RowVersion, Timestamp};
+use serde_json::{Value, json};
 
 use super::{key, row_json};
 use crate::args::Global;
@@ -12,15 +13,19 @@ use crate::output::{Output, Style};
 use crate::render::shown;
 use crate::time;
 
-/// Print the life of a row, newest first
+/// Print the life of a row or of a cell, newest first
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  rdb history pages home\n  rdb history pages home --json")]
+#[command(
+    after_help = "Examples:\n  rdb history pages home\n  rdb history pages home title\n  rdb history pages home --json"
+)]
 pub(crate) struct History {
     /// The table
     table: String,
     /// The key of the row; parts with commas between
     #[arg(allow_hyphen_values = true)]
     key: String,
+    /// The column, for the life of one cell
+    column: Option<String>,
 }
 
 impl History {
@@ -28,38 +33,74 @@ impl History {
         let database = locate::open_for("reading the history", global, output)?;
         let snapshot = database.snapshot()?;
         let key = key(&snapshot, &self.table, &self.key)?;
-        let life = snapshot.history(&self.table, &key)?;
         let frames = database.frames()?;
-        let frames: HashMap<_, _> = frames.iter().map(|frame| (frame.timestamp, frame)).collect();
-        if life.is_empty() && !output.is_json() {
+        let frames = frames.into_iter().map(|frame| (frame.timestamp, frame)).collect();
+        let moments: Vec<Moment> = match &self.column {
+            Some(column) => cell_moments(&snapshot.cell_history(&self.table, &key, column)?),
+            None => row_moments(&snapshot.history(&self.table, &key)?),
+        };
+        if moments.is_empty() && !output.is_json() {
             return output.line("there never was such a row");
         }
-        for (number, moment) in life.iter().enumerate() {
-            let frame = frames.get(&moment.timestamp);
-            let user = frame.map_or("?", |frame| frame.user.as_str());
-            let name = frame.and_then(|frame| frame.name.as_deref());
-            if output.is_json() {
-                output.json(&json!({
-                    "timestamp": moment.timestamp.as_micros(),
-                    "time": time::rfc3339(moment.timestamp),
-                    "user": user,
-                    "name": name,
-                    "row": moment.row.as_ref().map(row_json),
-                }))?;
-                continue;
-            }
-            let head = format!(
-                "{}  frame {}  {user}  {}",
-                time::local(moment.timestamp),
-                moment.timestamp,
-                name.unwrap_or_default()
-            );
-            let head = output.styled(Style::Bold, head.trim_end());
-            output.line(&head)?;
-            let before = life.get(number + 1).and_then(|older| older.row.as_ref());
-            output.line(&format!("    {}", what(moment.row.as_ref(), before)))?;
+        moments.iter().try_for_each(|moment| moment.print(&frames, output))
+    }
+}
+
+/// One moment, as it is told to a person and to a program.
+struct Moment {
+    timestamp: Timestamp,
+    text: String,
+    json: (&'static str, Value),
+}
+
+fn row_moments(life: &[RowVersion]) -> Vec<Moment> {
+    let older = life.iter().skip(1).map(Some).chain([None]);
+    let moment = |(moment, older): (&RowVersion, Option<&RowVersion>)| Moment {
+        timestamp: moment.timestamp,
+        text: what(moment.row.as_ref(), older.and_then(|older| older.row.as_ref())),
+        json: ("row", moment.row.as_ref().map_or(Value::Null, row_json)),
+    };
+    life.iter().zip(older).map(moment).collect()
+}
+
+fn cell_moments(life: &[CellVersion]) -> Vec<Moment> {
+    let moment = |moment: &CellVersion| Moment {
+        timestamp: moment.timestamp,
+        text: match &moment.text {
+            _ if !moment.row => "the row was removed".to_owned(),
+            Some(text) => shown(text),
+            None => "NULL".to_owned(),
+        },
+        json: ("cell", json!(moment.text)),
+    };
+    life.iter().map(moment).collect()
+}
+
+impl Moment {
+    fn print(
+        &self,
+        frames: &HashMap<Timestamp, Arc<FrameInfo>>,
+        output: &mut Output,
+    ) -> Result<()> {
+        let frame = frames.get(&self.timestamp);
+        let user = frame.map_or("?", |frame| frame.user.as_str());
+        let name = frame.and_then(|frame| frame.name.as_deref());
+        if output.is_json() {
+            let (what, value) = &self.json;
+            return output.json(&json!({
+                "timestamp": self.timestamp.as_micros(),
+                "time": time::rfc3339(self.timestamp),
+                "user": user,
+                "name": name,
+                *what: value,
+            }));
         }
-        Ok(())
+        let time = time::local(self.timestamp);
+        let head =
+            format!("{time}  frame {}  {user}  {}", self.timestamp, name.unwrap_or_default());
+        let head = output.styled(Style::Bold, head.trim_end());
+        output.line(&head)?;
+        output.line(&format!("    {}", self.text))
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) mod diff;
 pub(crate) mod history;
 pub(crate) mod show;
 pub(crate) mod restore;
+pub(crate) mod revert;
+pub(crate) mod blame;
 pub(crate) mod version;
 pub(crate) mod status;
 pub(crate) mod outside;
@@ -44,6 +46,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::History(command) => command.run(global, output),
         Command::Show(command) => command.run(global, output),
         Command::Restore(command) => command.run(global, output),
+        Command::Revert(command) => command.run(global, output),
+        Command::Blame(command) => command.run(global, output),
         Command::VersionList(command) => command.run(global, output),
         Command::VersionShow(command) => command.run(global, output),
         Command::VersionRollback(command) => command.run(global, output),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reedbase::{Commit, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
+use reedbase::{Clash, Commit, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
 use serde_json::json;
 
 use super::committed;
@@ -168,6 +168,23 @@ fn edit(
     database.outside_edit_from(table, base, name)
 }
 
+/// Shows rows that two sides changed, each in another way.
+pub(super) fn clashes(
+    clashes: &[Clash],
+    [ours, theirs]: [&str; 2],
+    what: &str,
+    output: &mut Output,
+) -> Result<()> {
+    for clash in clashes {
+        let head = format!("! {}: {what}", clash.ours.key_text());
+        let head = output.styled(Style::Changed, &head);
+        output.line(&head)?;
+        render::side(ours, &clash.ours, output)?;
+        render::side(theirs, &clash.theirs, output)?;
+    }
+    Ok(())
+}
+
 /// Says what is odd about an edit: rows that both sides changed, rows of an older copy.
 pub(super) fn warn(edit: &OutsideEdit, output: &mut Output) -> Result<()> {
     if output.is_json() {
@@ -185,12 +202,5 @@ pub(super) fn warn(edit: &OutsideEdit, output: &mut Output) -> Result<()> {
             None => format!("{rows} of {} would be again what they were before", edit.table),
         });
     }
-    for clash in &edit.clashes {
-        let head = format!("! {}: a frame and the file changed this row", clash.ours.key_text());
-        let head = output.styled(Style::Changed, &head);
-        output.line(&head)?;
-        render::side("frame", &clash.ours, output)?;
-        render::side("file", &clash.theirs, output)?;
-    }
-    Ok(())
+    clashes(&edit.clashes, ["frame", "file"], "a frame and the file changed this row", output)
 }

@@ -44,7 +44,7 @@ impl Show {
             output.line(&format!("time  {}", time::local(frame.wall)))?;
             output.line(&format!("user  {}", frame.user))?;
             for (key, value) in &frame.details {
-                output.line(&format!("{key}  {value}"))?;
+                output.line(&format!("{key:<4}  {value}"))?;
             }
         }
         for (table, _) in &frame.tables {

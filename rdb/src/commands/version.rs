@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use reedbase::{Action, Error, Result, Timestamp, VersionPlace};
+use reedbase::{Error, Result, Timestamp, VersionPlace};
 use serde_json::json;
 
-use super::restore::restore;
+use super::restore::rollback;
 use crate::args::{Global, Message};
 use crate::locate;
 use crate::output::{Output, counted, grouped, size};
@@ -127,7 +127,7 @@ pub(crate) struct Rollback {
 
 impl Rollback {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        restore(&self.table, &self.at, Action::ROLLBACK, &self.message, global, output)
+        rollback(&self.table, &self.at, &self.message, global, output)
     }
 }
 
