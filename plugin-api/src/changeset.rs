@@ -165,6 +165,16 @@ impl Changeset {
             && self.before.as_ref() == Some(&self.after)
     }
 
+    /// Whether rows were only replaced where they stand. Where a blank line may be among them, it says no.
+    pub fn only_updates(&self) -> bool {
+        let place = |lines: &Lines| (lines.start, lines.count);
+        self.before.as_ref() == Some(&self.after)
+            && self.schema.is_none()
+            && self.moves.is_empty()
+            && self.removed.iter().map(place).eq(self.added.iter().map(place))
+            && !self.removed.iter().any(|lines| may_hold_blank(&lines.bytes))
+    }
+
     /// How many bytes of lines the changeset holds.
     pub fn touched_bytes(&self) -> usize {
         self.removed.iter().chain(&self.added).map(|lines| lines.bytes.len()).sum()
@@ -179,4 +189,11 @@ impl Changeset {
     pub fn added_count(&self) -> u64 {
         self.added.iter().map(|lines| lines.count).sum()
     }
+}
+
+/// Whether one of these lines may be blank: a line end may also stand inside quotes.
+fn may_hold_blank(lines: &[u8]) -> bool {
+    let starts = |text: &[u8]| text.starts_with(b"\n") || text.starts_with(b"\r\n");
+    let mut ends = memchr::memchr_iter(b'\n', lines);
+    starts(lines) || ends.any(|end| lines.get(end + 1..).is_some_and(starts))
 }

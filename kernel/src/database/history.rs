@@ -165,6 +165,21 @@ impl Snapshot {
         retry(|| Past::of(self, table)?.table_at(at))
     }
 
+    /// What each row was after a frame, of those that were only updated since; `None` if anything else happened.
+    pub(super) fn updated_since(
+        &self,
+        table: &str,
+        at: Timestamp,
+    ) -> Result<Option<Vec<RowChange>>> {
+        retry(|| {
+            let past = Past::of(self, table)?;
+            match past.timestamps().filter(|version| *version <= at).max() {
+                Some(version) => past.updated_since(version),
+                None => Ok(None),
+            }
+        })
+    }
+
     /// What changed from one instant to another; from the later to the earlier if they are given so.
     /// Cost: O(what changed in between), whatever the size of the table.
     ///
@@ -251,6 +266,20 @@ impl<'a> Past<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What each row was at a version, of those that were only updated since: `None` if anything else happened.
+    pub(super) fn updated_since(&self, version: Timestamp) -> Result<Option<Vec<RowChange>>> {
+        let mut rows = RowChanges::default();
+        for (_, changeset) in self.changes(version, self.state.version())? {
+            if !changeset.only_updates() {
+                return Ok(None);
+            }
+            rows.add(&changeset)?;
+        }
+        let changes = rows.finish();
+        let only_rows = changes.rows.iter().all(|row| row.before.is_some() && row.after.is_some());
+        Ok((only_rows && changes.respelled == 0).then_some(changes.rows))
     }
 
     pub(super) fn table_at(&self, at: Timestamp) -> Result<Table> {

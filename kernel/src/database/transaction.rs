@@ -296,6 +296,16 @@ impl Transaction {
     pub fn restore_table(&mut self, name: &str, at: Timestamp, action: Action) -> Result<()> {
         let state = find_table(self.snapshot.state(), name)?;
         let name = state.name().clone();
+        if !self.work.contains_key(&name)
+            && let Some(rows) = self.snapshot.updated_since(name.as_str(), at)?
+        {
+            return self.edit(name.as_str(), action, |edit| {
+                let befores = rows.into_iter().map(|row| (row.key, row.before));
+                befores
+                    .into_iter()
+                    .try_for_each(|(key, before)| edit.put(&key, before.map(|(bytes, _)| bytes)))
+            });
+        }
         let before = state.table(&self.inner.store)?.flatten()?;
         let after = self.snapshot.table_at(name.as_str(), at)?.flatten()?;
         self.put_whole(name, &before, after, state.version(), action)

@@ -26,6 +26,9 @@ use crate::wire::Reader;
 const MAGIC: &[u8; 8] = b"RDBDELTA";
 const FORMAT: u16 = 1;
 
+/// A changeset that touches more bytes is not written by `bsdiff`, which would take more than ten milliseconds.
+const SORTED_MAX: usize = 64 << 10;
+
 /// The codecs that a database knows, by id.
 #[derive(Clone)]
 pub struct Codecs(Vec<Arc<dyn DeltaCodec>>);
@@ -99,8 +102,8 @@ impl DeltaFile {
         Self { timestamp, base, changeset }
     }
 
-    /// Writes and syncs the file: by the codec `rows`, compressed quickly, if the changeset touches more
-    /// than `large` bytes, else by `bsdiff` and XZ. Its name is durable once the folder is synced.
+    /// Writes and syncs the file: by the codec `rows` and Zstandard if the changeset touches more than `large`
+    /// bytes, else by `bsdiff` and XZ; by `rows` and a quick XZ where sorting for `bsdiff` would take long. Its name is durable once the folder is synced.
     ///
     /// # Errors
     /// Those of the storage.
@@ -108,6 +111,8 @@ impl DeltaFile {
         let touched = self.changeset.touched_bytes();
         let (codec, compression): (&dyn DeltaCodec, _) = if touched > large {
             (&RowsCodec, Compression::Zstd)
+        } else if touched > SORTED_MAX {
+            (&RowsCodec, Compression::QuickXz)
         } else {
             (&BsdiffCodec, Compression::Xz)
         };

@@ -17,6 +17,7 @@ mod commit;
 mod memory;
 mod bulk;
 mod past;
+mod undo;
 mod outside;
 mod frames;
 mod replay;
@@ -54,7 +55,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 15] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -63,6 +64,7 @@ const PARTS: [Part; 14] = [
     ("open", bulk::open),
     ("disk", past::disk),
     ("past", past::queries),
+    ("undo", undo::table),
     ("frames", frames::wide),
     ("lookup", frames::lookup),
     ("adopt", outside::edits),
