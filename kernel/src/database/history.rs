@@ -1,5 +1,6 @@
 //! The past of a table: its versions, what changed between two of them, and the life of one row.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Shape, Timestamp};
@@ -12,7 +13,7 @@ use crate::frame::{Action, ChangeBody};
 use crate::history::{Versions, rebuild};
 use crate::state::{TableState, read_change};
 use crate::store::Store;
-use crate::table::{Key, Table, inverse};
+use crate::table::{Key, Table, inverse, key_of, split};
 
 /// One version of a table.
 #[derive(Debug, Clone)]
@@ -115,6 +116,17 @@ impl RowDiff {
     }
 }
 
+/// A row as it was.
+type OldRow = (Key<'static>, Bytes);
+
+/// What a table was, of which rows were only updated since.
+pub(super) struct Updated {
+    /// The rows that were updated, as they were.
+    pub(super) rows: Vec<OldRow>,
+    /// The bytes and the rows of the table as it was.
+    pub(super) totals: (u64, u64),
+}
+
 /// One moment in the life of a row.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -166,15 +178,15 @@ impl Snapshot {
     }
 
     /// What each row was after a frame, of those that were only updated since; `None` if anything else happened.
-    pub(super) fn updated_since(
-        &self,
-        table: &str,
-        at: Timestamp,
-    ) -> Result<Option<Vec<RowChange>>> {
+    pub(super) fn updated_since(&self, table: &str, at: Timestamp) -> Result<Option<Updated>> {
         retry(|| {
             let past = Past::of(self, table)?;
             match past.timestamps().filter(|version| *version <= at).max() {
-                Some(version) => past.updated_since(version),
+                Some(version) => {
+                    let totals = past.totals(version);
+                    let rows = past.updated_since(version)?;
+                    Ok(rows.zip(totals).map(|(rows, totals)| Updated { rows, totals }))
+                }
                 None => Ok(None),
             }
         })
@@ -232,6 +244,14 @@ impl<'a> Past<'a> {
         pending.map(|p| (p.info.timestamp, p.change.base, p.change.action))
     }
 
+    /// The bytes and the rows of the table at a version.
+    fn totals(&self, version: Timestamp) -> Option<(u64, u64)> {
+        let logged = self.versions.list().iter().find(|logged| logged.timestamp == version);
+        let pending = self.state.pending().find(|pending| pending.info.timestamp == version);
+        let pending = pending.map(|pending| (pending.change.size, pending.change.rows));
+        logged.map(|logged| (logged.size, logged.rows)).or(pending)
+    }
+
     /// All versions, oldest first.
     pub(super) fn timestamps(&self) -> impl Iterator<Item = Timestamp> {
         let logged = self.versions.list().iter().map(|version| version.timestamp);
@@ -268,18 +288,22 @@ impl<'a> Past<'a> {
         Ok(())
     }
 
-    /// What each row was at a version, of those that were only updated since: `None` if anything else happened.
-    pub(super) fn updated_since(&self, version: Timestamp) -> Result<Option<Vec<RowChange>>> {
-        let mut rows = RowChanges::default();
+    /// What each row was at a version, of those that were only updated since: `None` if anything else happened. Where an
+    /// update gave a row another key, that does not show here: whoever uses it must compare the totals.
+    fn updated_since(&self, version: Timestamp) -> Result<Option<Vec<OldRow>>> {
+        let mut rows = HashMap::new();
         for (_, changeset) in self.changes(version, self.state.version())? {
             if !changeset.only_updates() {
                 return Ok(None);
             }
-            rows.add(&changeset)?;
+            for run in &changeset.removed {
+                for (_, line) in split(run, changeset.after.delimiter())? {
+                    let Some(key) = key_of(&line, &changeset.after) else { return Ok(None) };
+                    rows.entry(key.into_owned()).or_insert_with(|| line.clone());
+                }
+            }
         }
-        let changes = rows.finish();
-        let only_rows = changes.rows.iter().all(|row| row.before.is_some() && row.after.is_some());
-        Ok((only_rows && changes.respelled == 0).then_some(changes.rows))
+        Ok(Some(rows.into_iter().collect()))
     }
 
     pub(super) fn table_at(&self, at: Timestamp) -> Result<Table> {

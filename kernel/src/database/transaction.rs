@@ -296,19 +296,28 @@ impl Transaction {
     pub fn restore_table(&mut self, name: &str, at: Timestamp, action: Action) -> Result<()> {
         let state = find_table(self.snapshot.state(), name)?;
         let name = state.name().clone();
-        if !self.work.contains_key(&name)
-            && let Some(rows) = self.snapshot.updated_since(name.as_str(), at)?
-        {
-            return self.edit(name.as_str(), action, |edit| {
-                let befores = rows.into_iter().map(|row| (row.key, row.before));
-                befores
-                    .into_iter()
-                    .try_for_each(|(key, before)| edit.put(&key, before.map(|(bytes, _)| bytes)))
-            });
+        let version = state.version();
+        if !self.work.contains_key(&name) && self.put_rows_back(&name, at, action)? {
+            return Ok(());
         }
+        let state = find_table(self.snapshot.state(), name.as_str())?;
         let before = state.table(&self.inner.store)?.flatten()?;
         let after = self.snapshot.table_at(name.as_str(), at)?.flatten()?;
-        self.put_whole(name, &before, after, state.version(), action)
+        self.put_whole(name, &before, after, version, action)
+    }
+
+    /// Puts rows back that were only updated since; `false` if more happened, and the whole table must be compared.
+    fn put_rows_back(&mut self, name: &TableName, at: Timestamp, action: Action) -> Result<bool> {
+        let Some(then) = self.snapshot.updated_since(name.as_str(), at)? else { return Ok(false) };
+        let mut edit = Edit::new(self.snapshot.table(name.as_str())?.clone(), self.stamp.clone());
+        for (key, row) in then.rows {
+            edit.put(&key, Some(row))?;
+        }
+        let done = (edit.table().file_len(), edit.table().rows()) == then.totals;
+        if done && !edit.is_empty() {
+            self.work.insert(name.clone(), Work::Rows { edit: Box::new(edit), action });
+        }
+        Ok(done)
     }
 
     /// Puts a whole table in the place of another.
