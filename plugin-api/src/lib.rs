@@ -3,7 +3,7 @@
 //! This crate is what the kernel and every plugin have in common, and nothing else: the names of
 //! things ([`Timestamp`], [`FrameId`], [`TableName`]), what a cell means ([`Value`]), what a table
 //! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
-//! did to one table ([`Changeset`]), how things fail ([`Error`]), and the traits a plugin may
+//! did to one table ([`Changeset`]), how things fail ([`Error`]), what is measured ([`Metric`]), and the traits a plugin may
 //! implement ([`DeltaCodec`], [`Format`]).
 //!
 //! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
@@ -19,6 +19,7 @@ mod value;
 pub mod row;
 mod schema;
 mod changeset;
+mod metric;
 mod codec;
 mod format;
 
@@ -28,5 +29,6 @@ pub use codec::DeltaCodec;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
+pub use metric::{Metric, MetricKind, Unit};
 pub use schema::{Column, ColumnType, LineEnd, Schema};
 pub use value::Value;
