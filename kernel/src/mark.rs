@@ -198,6 +198,14 @@ impl Mark {
             && bytes.chunks(block).map(crc32fast::hash).eq(self.checksums.iter().copied())
     }
 
+    /// Whether a file may start with these whole blocks, or be these bytes.
+    pub fn starts_with(&self, start: &[u8]) -> bool {
+        let block = usize::try_from(BLOCK).unwrap_or(usize::MAX);
+        let mut known = self.checksums.iter();
+        start.len() as u64 >= self.header
+            && start.chunks(block).all(|bytes| known.next() == Some(&crc32fast::hash(bytes)))
+    }
+
     /// The shape of the table whose file starts with these bytes.
     ///
     /// # Errors

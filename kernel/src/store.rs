@@ -168,7 +168,11 @@ impl Store {
         let Some(layout) = cache::read_layout(&*self.storage, table, &mark.sha256) else {
             return Ok(None);
         };
-        let start = read_range(&**file, 0, mark.header.max(BLOCK))?;
+        let start = read_range(&**file, 0, mark.header.max(1).next_multiple_of(BLOCK))?;
+        if !mark.starts_with(&start) {
+            // Somebody writes into it right now.
+            return Ok(None);
+        }
         let shape = Arc::new(mark.shape(&start)?);
         let (history, version) = (self.history(table), mark.version);
         let rebuild = move || history.rebuild(version)?.to_bytes();

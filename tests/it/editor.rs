@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use reedbase::storage::{Access, File, LockFile, MemoryStorage, Stat, Storage};
+use reedbase::storage::{
+    Access, Fault, FaultyStorage, File, LockFile, MemoryStorage, Stat, Storage,
+};
 use reedbase::{Database, OpenOptions, Result};
 
 /// A storage on which somebody saves a file at the worst moment: when the checkpoint, which has just looked at it, puts
@@ -96,4 +98,66 @@ fn a_file_saved_during_the_exchange_is_kept() {
         set(&database, 5);
         database.checkpoint(&[]).unwrap();
     }
+}
+
+/// Whatever step of discarding an edit the machine stops at, the edit is somewhere.
+#[test]
+fn a_discarded_edit_survives_a_crash() {
+    let start = MemoryStorage::new();
+    let open =
+        |storage: Arc<dyn Storage>| OpenOptions::new().create(true).storage(storage).open("");
+    let database = open(Arc::new(start.clone())).unwrap();
+    let mut transaction = database.begin().unwrap();
+    transaction.create_table("t", &reedbase::csv("id,x\n1,a\n", &["id"]).unwrap()).unwrap();
+    transaction.commit().unwrap();
+    database.checkpoint(&[]).unwrap();
+    drop(database);
+    let mut files = start.files();
+    files.insert("tables/t/current.csv".to_owned(), b"id,x\n1,edited\n".to_vec());
+    let schema = files.get_mut("tables/t/schema.toml").unwrap();
+    schema.extend_from_slice(b"# edited too\n");
+    let mut crashes = 0;
+    for operation in 0.. {
+        let storage = FaultyStorage::new(files.clone());
+        storage.fail_at(operation, Fault::Crash);
+        let done = open(Arc::new(storage.clone())).and_then(|database| database.discard(&["t"]));
+        if !storage.has_crashed() {
+            done.unwrap();
+            break;
+        }
+        crashes += 1;
+        let again = MemoryStorage::from_files(storage.image_after_crash(operation as u64));
+        let database = open(Arc::new(again.clone())).unwrap();
+        set(&database, 5);
+        database.checkpoint(&[]).unwrap();
+        let left = again.files();
+        for (word, file) in [("edited", "current.csv"), ("# edited too", "schema.toml")] {
+            let kept = left.iter().any(|(path, bytes)| {
+                path.contains(file) && String::from_utf8_lossy(bytes).contains(word)
+            });
+            assert!(kept, "crash at {operation}: {file} is lost\n{:?}", left.keys());
+        }
+    }
+    assert!(crashes > 10, "{crashes} crashes");
+}
+
+/// A frame tells of an edit of the schema, too, also if it looked at the files before.
+#[test]
+fn a_commit_tells_of_an_edited_schema() {
+    let storage = MemoryStorage::new();
+    let database =
+        OpenOptions::new().create(true).storage(Arc::new(storage.clone())).open("").unwrap();
+    let mut transaction = database.begin().unwrap();
+    transaction.create_table("t", &reedbase::csv("id,x\n1,a\n", &["id"]).unwrap()).unwrap();
+    transaction.commit().unwrap();
+    database.checkpoint(&[]).unwrap();
+    let told = |value: i64| {
+        let mut transaction = database.begin().unwrap();
+        transaction.update("t", 1_i64, [("x", value)]).unwrap();
+        transaction.commit().unwrap().edited_outside.len()
+    };
+    assert_eq!((told(5), told(6)), (0, 0));
+    let storage: &dyn Storage = &storage;
+    storage.write_new("tables/t/schema.toml", b"# another\n").unwrap();
+    assert_eq!(told(7), 1);
 }

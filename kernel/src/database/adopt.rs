@@ -9,6 +9,7 @@ use super::commit::Commit;
 use super::inner::Inner;
 use super::outside::OutsideEdit;
 use super::snapshot::Snapshot;
+use super::table_file::EDITED;
 use super::transaction::{Transaction, Whole, Work};
 use crate::frame::Action;
 use crate::mark::table_path;
@@ -88,22 +89,22 @@ pub(super) fn adopt(
     checkpoint::settle(inner, &tables)?;
     let now = commit.frame.as_ref().map_or_else(|| inner.clock.now(), |frame| frame.timestamp);
     for (table, name) in kept {
-        let adopted = format!("{}.adopted-{now}", name.split(".edited-").next().unwrap_or(&name));
+        let adopted = format!("{}.adopted-{now}", name.split(EDITED).next().unwrap_or(&name));
         let storage = inner.store.storage();
         storage.rename(&table_path(&table, &name), &table_path(&table, &adopted))?;
     }
     Ok(commit)
 }
 
-/// Completes what a crash left: tables of which an edit was adopted, and no mark says so.
-pub(super) fn finish(inner: &Inner) -> Result<()> {
+/// Completes what a crash left: tables of which an edit was adopted, and no mark says so. Where that fails, the disk
+/// being full say, the journal goes on knowing their files.
+pub(super) fn finish(inner: &Inner) {
     let state = inner.flush.visible();
     let left = state.tables().filter(|table| table.adopted().next().is_some());
     let left: Vec<TableName> = left.map(|table| table.name().clone()).collect();
-    if left.is_empty() || inner.check_writable().is_err() {
-        return Ok(());
+    if !left.is_empty() && inner.check_writable().is_ok() {
+        drop(checkpoint::settle(inner, &left));
     }
-    checkpoint::settle(inner, &left).map(drop)
 }
 
 /// Whether an edit can be adopted.

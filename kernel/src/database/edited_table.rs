@@ -205,7 +205,7 @@ fn match_columns(
         let only = (gone.len() == 1 && new.len() == 1).then(|| gone.first().copied()).flatten();
         let Some(old) = gone.iter().copied().find(|old| old == at).or(only) else { continue };
         let Some(column) = said.columns.get(old) else { continue };
-        let stayed = base.shape().column(&column.name).is_none_or(|before| {
+        let stayed = base.shape().column(&column.name).is_some_and(|before| {
             cells_stayed(text.get(header.len..).unwrap_or_default(), delimiter, *at, base, before)
         });
         if let Some((_, former)) = names.get_mut(*at).filter(|_| stayed) {

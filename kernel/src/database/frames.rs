@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Result, Timestamp};
 
-use super::inner::{Inner, retry};
+use super::inner::Inner;
 use super::snapshot::Snapshot;
 use crate::frame::FrameInfo;
 use crate::log::{KnownFrames, NotAfter};
@@ -20,7 +20,7 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn of(inner: &Inner, snapshot: &Snapshot) -> Result<Self> {
-        let known = retry(|| inner.frames.get(inner.store.storage()))?;
+        let known = inner.frames.get(inner.store.storage())?;
         let newest = known.index.newest();
         let young = snapshot.state().frames().filter(|frame| frame.timestamp > newest);
         Ok(Self { young: young.cloned().collect(), known, until: snapshot.frame() })

@@ -10,7 +10,7 @@ use super::checkpoint::{self, CheckpointReport};
 use super::commit::Commit;
 use super::config::Config;
 use super::frames::Frames;
-use super::inner::{Checkpoints, Inner, Settings};
+use super::inner::{Checkpoints, Inner, Settings, retry};
 use super::outside::{self, OutsideEdit};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
@@ -123,7 +123,7 @@ impl OpenOptions {
         };
         let inner = Arc::new(Inner::open(storage, config, self.settings)?);
         // Edits saved from now on are made from what was adopted: that its files are ours must be known.
-        adopt::finish(&inner)?;
+        adopt::finish(&inner);
         Ok(Database { inner })
     }
 }
@@ -243,7 +243,8 @@ impl Database {
     /// # Errors
     /// Damage of the index, or those of the storage.
     pub fn frames(&self) -> Result<Vec<Arc<FrameInfo>>> {
-        Frames::of(&self.inner, &self.snapshot()?)?.all()
+        let snapshot = self.snapshot()?;
+        retry(|| Frames::of(&self.inner, &snapshot)?.all())
     }
 
     /// The frame that a text means: its number, id or name, `HEAD~3`, a date, a time, `20 minutes ago`.
@@ -251,7 +252,8 @@ impl Database {
     /// # Errors
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if there is none, or none so early.
     pub fn frame_at(&self, text: &str) -> Result<Arc<FrameInfo>> {
-        when::resolve(text, &Frames::of(&self.inner, &self.snapshot()?)?, self.inner.clock.now())
+        let (snapshot, now) = (self.snapshot()?, self.inner.clock.now());
+        retry(|| when::resolve(text, &Frames::of(&self.inner, &snapshot)?, now))
     }
 
     /// Puts all versions of a table into one pack. Costs about a second for every 3 MB of history.

@@ -59,7 +59,7 @@ pub(super) struct Inner {
     looks: AtomicU64,
     pub(super) notices: Vec<String>,
     /// How the files of tables looked when they were found to be ours.
-    pub(super) ours: Mutex<HashMap<TableName, (u64, i64, u64)>>,
+    pub(super) ours: Mutex<HashMap<TableName, (Look, Look)>>,
     /// The index of frames, as it was read last.
     pub(super) frames: FrameCache,
     head: Mutex<Head>,
@@ -67,6 +67,9 @@ pub(super) struct Inner {
     lock: Option<Box<dyn LockFile>>,
     pub(super) checkpoint_lock: Option<Mutex<Box<dyn LockFile>>>,
 }
+
+/// How a file looked: length, time of change, identity; `None` if there was none.
+type Look = Option<(u64, i64, u64)>;
 
 /// The newest state, durable or not.
 #[derive(Debug)]

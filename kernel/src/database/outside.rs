@@ -15,7 +15,7 @@ use super::edited_table::EditedFiles;
 use super::history::{Diff, Past, RowDiff, row_diff};
 use super::inner::Inner;
 use super::snapshot::{Snapshot, find_table};
-use super::table_file::{TableFile, edited_from};
+use super::table_file::{TableFile, edited_from, is_beside};
 use super::transaction::compare;
 use crate::changes::{RowChange, RowChanges, same_cells};
 use crate::table::{Edit, Stamp, Table};
@@ -97,6 +97,11 @@ pub(super) fn read(
     kept: Option<&str>,
 ) -> Result<Option<OutsideEdit>> {
     let state = find_table(snapshot.state(), name)?;
+    if let Some(kept) = kept.filter(|kept| !is_beside(kept)) {
+        return Err(Error::usage(format!("`{kept}` is no edit that was kept beside the table"))
+            .help("rdb status names those there are: current.csv.edited-…")
+            .at_table(state.name().as_str()));
+    }
     if kept.is_none() && !TableFile::new(inner, state).edited()?.any() {
         return Ok(None);
     }

@@ -181,6 +181,7 @@ impl TableFile<'_> {
         }
         Ok(ours)
     }
+
     /// Exchanges a file with the new one; a file that is not there gets its name.
     fn exchange(&self, name: &str) -> Result<()> {
         let (aside, path) = (self.path(&aside(name)), self.path(name));
@@ -230,7 +231,12 @@ impl TableFile<'_> {
         {
             self.storage().replace(&self.path(SCHEMA), text)?;
         }
-        self.storage().remove(&self.path(&aside(SCHEMA)))
+        let left = self.read(&aside(SCHEMA))?;
+        let known = [Some(next), old].into_iter().flatten().any(|mark| mark.schema == left);
+        if left.is_none() || known || self.is_adopted(&aside(SCHEMA))? {
+            return self.storage().remove(&self.path(&aside(SCHEMA)));
+        }
+        self.keep(&aside(SCHEMA), EDITED, old.map_or(Timestamp::ZERO, |mark| mark.version))
     }
 }
 

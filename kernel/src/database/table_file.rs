@@ -13,7 +13,7 @@ use super::inner::Inner;
 use crate::look::{Edited, Look, is_file_of};
 use crate::mark::{Mark, table_path};
 use crate::state::TableState;
-use crate::storage::{Access, Stat, Storage, read_all};
+use crate::storage::{Access, Storage, read_all};
 use crate::table::Table;
 
 pub(super) const CURRENT: &str = "current.csv";
@@ -67,22 +67,25 @@ impl<'a> TableFile<'a> {
         }
     }
 
-    /// Whether anything was edited outside. Cost: one look at the file, unless it changed since the last.
+    /// Whether anything was edited outside. Cost: one look at each
+    /// of the files, unless one changed since the last.
     pub(super) fn is_edited(&self) -> Result<bool> {
         let name = self.state.name();
         let ours = || self.inner.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        let stat = self.storage().stat(&self.path(CURRENT))?;
-        let same = |stat: &Stat| ours().get(name) == Some(&stat.version());
-        if stat.as_ref().is_some_and(same) {
+        let version = |name: &str| -> Result<_> {
+            Ok(self.storage().stat(&self.path(name))?.map(|stat| stat.version()))
+        };
+        let files = (version(CURRENT)?, version(SCHEMA)?);
+        if ours().get(name) == Some(&files) {
             return Ok(false);
         }
-        if stat.is_none() && self.storage().stat(&self.path("mark"))?.is_none() {
+        if files.0.is_none() && self.storage().stat(&self.path("mark"))?.is_none() {
             // It was never written.
             return Ok(false);
         }
         let edited = self.edited()?.any();
-        if let Some(stat) = stat.filter(|_| !edited) {
-            ours().insert(name.clone(), stat.version());
+        if !edited {
+            ours().insert(name.clone(), files);
         }
         Ok(edited)
     }
@@ -193,6 +196,12 @@ impl<'a> TableFile<'a> {
         self.kept.borrow_mut().push(kept);
         Ok(())
     }
+}
+
+/// Whether a file of this name holds an edit that stands beside the table: one that was kept or discarded.
+pub(super) fn is_beside(name: &str) -> bool {
+    let rest = name.strip_prefix(CURRENT);
+    rest.is_some_and(|rest| rest.starts_with(EDITED) || rest.starts_with(DISCARDED))
 }
 
 /// The version that an edit was made from which is kept under this name.

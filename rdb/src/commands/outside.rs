@@ -60,16 +60,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Adopt {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
         let database = locate::open_for("adopting", global, output)?;
-        let start = Instant::now();
+        let (start, mut told) = (Instant::now(), false);
         loop {
             let edits = edits(&database, &self.tables, &self.source)?;
             if edits.is_empty() {
                 return nothing(output);
             }
             let done = edits.iter().map(summary).collect::<Vec<_>>().join(", ");
-            for edit in &edits {
+            for edit in edits.iter().filter(|_| !told) {
                 warn(edit, output)?;
             }
+            told = true;
             match database.adopt(edits, &adopt_as(&self.message).force(self.force)) {
                 Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(100));
