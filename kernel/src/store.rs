@@ -1,7 +1,7 @@
 //! A table as it stands on disk: `current.csv`, if it is what its mark says.
 //!
 //! A file that matches neither mark was edited outside. It is never overwritten; the table is then made
-//! from history, as it was at the mark, and the edit waits to be adopted or discarded.
+//! of the copy in the cache, or from history, as it was at the mark, and the edit waits to be adopted or discarded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -28,6 +28,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The last timestamp before this one.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// The first timestamp after this one.
     #[must_use]
     pub const fn next(self) -> Self {

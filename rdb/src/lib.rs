@@ -27,7 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub use reedbase_kernel::database::{
-    Adopt, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, Clash, Commit,
+    Adopt, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, Commit, Conflict,
     Database, Diff, NewTable, OlderRows, OpenOptions, OutsideEdit, Row, RowDiff, RowVersion,
     Snapshot, Status, TableStatus, TableVersion, Transaction, VersionPlace,
 };

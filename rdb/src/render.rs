@@ -152,7 +152,7 @@ fn text_row(row: &RowDiff, output: &mut Output) -> Result<()> {
     Ok(())
 }
 
-/// One side of a clash: what became of each cell of the row.
+/// One side of a conflict: what became of each cell of the row.
 pub(crate) fn side(name: &str, row: &RowDiff, output: &mut Output) -> Result<()> {
     let cells = cells(row).into_iter().map(|(column, before, after)| {
         let text = |side: Option<String>| side.map_or("NULL".to_owned(), |text| shown(&text));

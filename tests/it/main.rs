@@ -29,6 +29,8 @@ mod replay;
 mod decoders;
 /// Licences and sources of all crates.
 mod licences;
+/// A disk with somebody beside it.
+mod hooked;
 /// An editor that saves a table at the worst moment.
 mod editor;
 /// Editors that work between any two operations of the database.

@@ -201,9 +201,11 @@ fn outside(database: &Database, table: &str) -> Result<String, Error> {
     if edit.diff.schema.is_some() {
         lines.push("schema.toml differs".to_owned());
     }
-    let rows =
-        edit.clashes.iter().map(|clash| (text(&clash.ours.after), text(&clash.theirs.after)));
-    lines.extend(rows.map(|(ours, theirs)| format!("clash: {ours} or {theirs}")));
+    let rows = edit
+        .conflicts
+        .iter()
+        .map(|conflict| (text(&conflict.ours.after), text(&conflict.theirs.after)));
+    lines.extend(rows.map(|(ours, theirs)| format!("conflict: {ours} or {theirs}")));
     if let Some(older) = edit.older {
         lines.push(format!("{} as of {:?}", older.rows, older.version.map(Timestamp::as_micros)));
     }

@@ -110,9 +110,9 @@ pub(super) fn finish(inner: &Inner) {
 /// Whether an edit can be adopted.
 fn check(inner: &Inner, edit: &OutsideEdit, how: &Adopt) -> Result<()> {
     let error = |kind, message: &str| Error::new(kind, message).at_table(edit.table.as_str());
-    if let Some(clash) = edit.clashes.first() {
-        let key = clash.ours.key_text();
-        let count = edit.clashes.len();
+    if let Some(conflict) = edit.conflicts.first() {
+        let key = conflict.ours.key_text();
+        let count = edit.conflicts.len();
         let message = match count {
             1 => "the edit and a frame changed the same row".to_owned(),
             _ => format!("the edit and frames changed the same {count} rows"),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, Result, Shape, Timestamp, row};
 
-use super::history::Past;
 use super::inner::retry;
+use super::past::Past;
 use super::row::Row;
 use super::snapshot::Snapshot;
 use crate::changes::RowChanges;
@@ -77,7 +77,8 @@ impl Snapshot {
         Ok(cells)
     }
 
-    /// Who wrote each cell of a table.
+    /// Who wrote each cell of a table. Where a row was given another key, the cells that were there before count as those of
+    /// the frame that did it.
     ///
     /// # Errors
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or damage of its history.

@@ -5,10 +5,10 @@
 //! frames/index.csv, users.dict   lines for the frames that lack one
 //! <ts>.bsdiff                    each version that lacks one; synced, with the folder
 //! version.log                    their lines; synced
-//! current.csv.new                the whole table; synced
-//! mark.next                      what current.csv is about to be; synced, with the folder
-//!   under the lock: exchange current.csv.new and current.csv; look at what came out; mark.next
-//!   becomes mark; sync the folder
+//! current.csv.new                the whole table; synced; schema.toml.new likewise, if it differs
+//! mark.next                      what both are about to be; synced, with the folder
+//!   under the lock: exchange each with the file of its name; look at what came out, which stays as
+//!   current.csv.old until the next time; mark.next becomes mark; sync the folder
 //! journal                        begun anew when no table needs it any more
 //! ```
 
@@ -268,9 +268,14 @@ fn write_table(
 
 /// Removes what a crash left half written. Alone, since a commit may be writing a large delta.
 fn remove_unfinished(file: &TableFile<'_>) -> Result<()> {
+    let folder = file.path("");
+    let folder = folder.trim_end_matches('/');
+    if !file.storage().list(folder)?.iter().any(|name| name.ends_with(".new")) {
+        return Ok(());
+    }
     let _head = file.inner.head();
     let _lock = file.inner.lock()?;
-    file.storage().remove_unfinished(file.path("").trim_end_matches('/'))
+    file.storage().remove_unfinished(folder)
 }
 
 /// Remembers the layout of a table's file; and the file itself, if one was adopted just now or before.

@@ -113,6 +113,9 @@ impl EditedFiles {
             Ok(header) => said.columns.iter().filter(|c| has_name(&header, &c.name)).count(),
             Err(_) => 0,
         };
+        if known(said.delimiter) == said.columns.len() {
+            return said.delimiter;
+        }
         let guess = guess_delimiter(&self.text);
         if known(guess) > known(said.delimiter) { guess } else { said.delimiter }
     }

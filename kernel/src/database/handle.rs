@@ -210,7 +210,7 @@ impl Database {
     /// Takes outside edits in, as one frame. The files stay as they are.
     ///
     /// # Errors
-    /// [`Conflict`](reedbase_plugin_api::ErrorKind::Conflict) if an edit clashes with a frame, or if a table changed since
+    /// [`Conflict`](reedbase_plugin_api::ErrorKind::Conflict) if an edit conflicts with a frame, or if a table changed since
     /// its edit was read; [`Busy`](reedbase_plugin_api::ErrorKind::Busy) if a file was saved less than a second ago;
     /// [`OutsideEdit`](reedbase_plugin_api::ErrorKind::OutsideEdit) if it removes more than half of the rows, unless
     /// forced; or those of a commit.

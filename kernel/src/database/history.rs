@@ -1,19 +1,14 @@
 //! The past of a table: its versions, what changed between two of them, and the life of one row.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Shape, Timestamp};
+use reedbase_plugin_api::{Bytes, Result, Timestamp};
 
 use super::inner::retry;
+use super::past::{Past, RowVersion, Updated};
 use super::row::Row;
-use super::snapshot::{Snapshot, find_table};
-use crate::changes::{Changes, RowChange, RowChanges, row_change};
-use crate::frame::{Action, ChangeBody};
-use crate::history::{Versions, rebuild};
-use crate::state::{TableState, read_change};
-use crate::store::Store;
-use crate::table::{Key, Table, inverse, key_of, split};
+use super::snapshot::Snapshot;
+use crate::changes::{Changes, RowChange, RowChanges};
+use crate::frame::Action;
+use crate::table::{Key, Table};
 
 /// One version of a table.
 #[derive(Debug, Clone)]
@@ -116,27 +111,6 @@ impl RowDiff {
     }
 }
 
-/// A row as it was.
-type OldRow = (Key<'static>, Bytes);
-
-/// What a table was, of which rows were only updated since.
-pub(super) struct Updated {
-    /// The rows that were updated, as they were.
-    pub(super) rows: Vec<OldRow>,
-    /// The bytes and the rows of the table as it was.
-    pub(super) totals: (u64, u64),
-}
-
-/// One moment in the life of a row.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RowVersion {
-    /// The frame.
-    pub timestamp: Timestamp,
-    /// The row as the frame left it; `None` if it removed it.
-    pub row: Option<Row>,
-}
-
 impl Snapshot {
     /// The versions of a table, oldest first.
     ///
@@ -144,8 +118,8 @@ impl Snapshot {
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or damage of its history.
     pub fn versions(&self, table: &str) -> Result<Vec<TableVersion>> {
         let past = Past::of(self, table)?;
-        let logged = past.versions.list().iter().filter(|v| v.timestamp <= past.state.version());
-        let mut versions: Vec<_> = logged
+        let mut versions: Vec<_> = past
+            .logged()
             .map(|version| TableVersion {
                 timestamp: version.timestamp,
                 base: version.base,
@@ -221,220 +195,4 @@ impl Snapshot {
 pub(super) fn row_diff(change: RowChange) -> RowDiff {
     let row = |side: Option<_>| side.map(|(bytes, shape)| Row::new(bytes, shape));
     RowDiff { key: change.key, before: row(change.before), after: row(change.after) }
-}
-
-/// The past of one table, in files and in the journal.
-pub(super) struct Past<'a> {
-    state: &'a TableState,
-    store: &'a Store,
-    versions: Arc<Versions>,
-}
-
-impl<'a> Past<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
-        let state = find_table(snapshot.state(), table)?;
-        let store = snapshot.store();
-        Ok(Self { state, store, versions: store.versions(state.name())? })
-    }
-
-    /// The versions that are only in the journal.
-    fn unlogged(&self) -> impl Iterator<Item = (Timestamp, Timestamp, Action)> {
-        let newest = self.versions.newest();
-        let pending = self.state.pending().filter(move |p| p.info.timestamp > newest);
-        pending.map(|p| (p.info.timestamp, p.change.base, p.change.action))
-    }
-
-    /// The bytes and the rows of the table at a version.
-    fn totals(&self, version: Timestamp) -> Option<(u64, u64)> {
-        let logged = self.versions.list().iter().find(|logged| logged.timestamp == version);
-        let pending = self.state.pending().find(|pending| pending.info.timestamp == version);
-        let pending = pending.map(|pending| (pending.change.size, pending.change.rows));
-        logged.map(|logged| (logged.size, logged.rows)).or(pending)
-    }
-
-    /// All versions, oldest first.
-    pub(super) fn timestamps(&self) -> impl Iterator<Item = Timestamp> {
-        let logged = self.versions.list().iter().map(|version| version.timestamp);
-        logged.chain(self.unlogged().map(|(timestamp, ..)| timestamp))
-    }
-
-    /// What each version after one and not after another changed.
-    pub(super) fn changes(
-        &self,
-        after: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<(Timestamp, Changeset)>> {
-        let until = until.min(self.state.version());
-        let logged = self.versions.changes(after, until.min(self.versions.newest()))?;
-        let mut changes: Vec<_> =
-            logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
-        self.push_unlogged(after, until, &mut changes)?;
-        Ok(changes)
-    }
-
-    fn push_unlogged(
-        &self,
-        after: Timestamp,
-        until: Timestamp,
-        changes: &mut Vec<(Timestamp, Changeset)>,
-    ) -> Result<()> {
-        let after = after.max(self.versions.newest());
-        for pending in self.state.pending() {
-            let timestamp = pending.info.timestamp;
-            if timestamp > after && timestamp <= until {
-                changes.push((timestamp, read_change(&pending.change, timestamp, self.store)?));
-            }
-        }
-        Ok(())
-    }
-
-    /// What each row was at a version, of those that were only updated since: `None` if anything else happened. Where an
-    /// update gave a row another key, that does not show here: whoever uses it must compare the totals.
-    fn updated_since(&self, version: Timestamp) -> Result<Option<Vec<OldRow>>> {
-        let mut rows = HashMap::new();
-        for (_, changeset) in self.changes(version, self.state.version())? {
-            if !changeset.only_updates() {
-                return Ok(None);
-            }
-            for run in &changeset.removed {
-                for (_, line) in split(run, changeset.after.delimiter())? {
-                    let Some(key) = key_of(&line, &changeset.after) else { return Ok(None) };
-                    rows.entry(key.into_owned()).or_insert_with(|| line.clone());
-                }
-            }
-        }
-        Ok(Some(rows.into_iter().collect()))
-    }
-
-    pub(super) fn table_at(&self, at: Timestamp) -> Result<Table> {
-        let current = self.state.table(self.store)?;
-        if at >= self.state.version() {
-            return Ok(current.clone());
-        }
-        let version =
-            self.timestamps().filter(|version| *version <= at).max().ok_or_else(|| {
-                Error::not_found("the table did not exist yet").at_table(self.state.name().as_str())
-            })?;
-        let back = self.changes_after(version);
-        if version <= self.versions.newest() && self.versions.steps_to(version) < back {
-            let rebuilt = rebuild(&self.versions, version, None);
-            return rebuilt.map_err(|error| error.at_table(self.state.name().as_str()));
-        }
-        self.backwards(current.clone(), version)
-    }
-
-    /// How many versions follow one.
-    fn changes_after(&self, version: Timestamp) -> usize {
-        self.timestamps().filter(|other| *other > version).count()
-    }
-
-    fn backwards(&self, mut table: Table, version: Timestamp) -> Result<Table> {
-        let changes = self.changes(version, table.version())?;
-        let befores = [version].into_iter().chain(changes.iter().map(|(timestamp, _)| *timestamp));
-        let befores: Vec<_> = befores.collect();
-        for ((timestamp, changeset), before) in changes.iter().zip(befores).rev() {
-            let shape = (**table.shape()).clone();
-            let undone = table.apply(&inverse(changeset, &shape), before);
-            table = undone
-                .map_err(|error| error.at_table(self.state.name().as_str()).at_frame(*timestamp))?;
-        }
-        Ok(table)
-    }
-
-    /// The life of a row: what is in memory first, which needs no decoding.
-    pub(super) fn row(&self, key: &Key<'_>) -> Result<Vec<RowVersion>> {
-        let table = self.state.table(self.store)?;
-        let mut life = Vec::new();
-        let mut link = table.chain(key)?;
-        while let Some(line) = link {
-            let row = line.bytes().map(|row| Row::new(row.clone(), Arc::clone(table.shape())));
-            life.push(RowVersion { timestamp: line.frame(), row });
-            link = line.previous().cloned();
-        }
-        // A frame may have removed the row and added it again: what counts is how it left it.
-        life.dedup_by_key(|moment: &mut RowVersion| moment.timestamp);
-        let mut older = self.older(key, table)?;
-        older.reverse();
-        life.extend(older);
-        let mut changed: Vec<RowVersion> = Vec::with_capacity(life.len());
-        for moment in life.into_iter().rev() {
-            if changed.last().is_none_or(|older| older.row != moment.row) {
-                changed.push(moment);
-            }
-        }
-        changed.reverse();
-        Ok(changed)
-    }
-
-    /// What a row was up to the base of the table, oldest first.
-    fn older(&self, key: &Key<'_>, table: &Table) -> Result<Vec<RowVersion>> {
-        let until = table.base_version();
-        let logged = self.versions.changes_of_key(key, until.min(self.versions.newest()))?;
-        let logged = logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset));
-        let mut changes: Vec<_> = logged.collect();
-        let bulk = self.versions.bulk()?.iter().copied();
-        let mut bulk: Vec<Timestamp> = bulk.take_while(|timestamp| *timestamp <= until).collect();
-        for pending in self.state.pending() {
-            let timestamp = pending.info.timestamp;
-            if timestamp > until {
-                break;
-            }
-            if timestamp <= self.versions.newest() {
-                continue;
-            }
-            match pending.change.body {
-                ChangeBody::File { .. } => bulk.push(timestamp),
-                ChangeBody::Inline(_) => {
-                    changes.push((timestamp, read_change(&pending.change, timestamp, self.store)?));
-                }
-            }
-        }
-        let mut life = Vec::new();
-        let mut state: Option<Bytes> = None;
-        let mut bulk = bulk.into_iter().peekable();
-        for (timestamp, changeset) in &changes {
-            let Some((before, after)) = row_change(changeset, key)? else { continue };
-            let shape =
-                Arc::new(changeset.before.clone().unwrap_or_else(|| changeset.after.clone()));
-            let skipped: Vec<_> =
-                std::iter::from_fn(|| bulk.next_if(|bulk| bulk < timestamp)).collect();
-            self.bridge(key, &skipped, &state, before, &shape, &mut life)?;
-            let shape = Arc::new(changeset.after.clone());
-            let row = after.clone().map(|row| Row::new(row, shape));
-            life.push(RowVersion { timestamp: *timestamp, row });
-            state = after;
-        }
-        let now = table.base().find(key)?.map(|(_, row)| row);
-        self.bridge(key, &bulk.collect::<Vec<_>>(), &state, now, table.shape(), &mut life)?;
-        Ok(life)
-    }
-
-    /// What bulk versions did to a row follows from what it was before them and after them: they are read
-    /// only if there are several that could have done it.
-    fn bridge(
-        &self,
-        key: &Key<'_>,
-        bulk: &[Timestamp],
-        before: &Option<Bytes>,
-        after: Option<Bytes>,
-        shape: &Arc<Shape>,
-        life: &mut Vec<RowVersion>,
-    ) -> Result<()> {
-        if let [timestamp] = bulk {
-            if *before != after {
-                let row = after.map(|row| Row::new(row, Arc::clone(shape)));
-                life.push(RowVersion { timestamp: *timestamp, row });
-            }
-            return Ok(());
-        }
-        for timestamp in bulk {
-            let just_before = Timestamp::from_micros(timestamp.as_micros() - 1);
-            for (timestamp, changeset) in self.changes(just_before, *timestamp)? {
-                let Some((_, after)) = row_change(&changeset, key)? else { continue };
-                let row = after.map(|row| Row::new(row, Arc::new(changeset.after.clone())));
-                life.push(RowVersion { timestamp, row });
-            }
-        }
-        Ok(())
-    }
 }

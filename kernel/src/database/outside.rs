@@ -3,21 +3,21 @@
 //! Three tables meet. The *base* is the version that the files held when they were last ours; *theirs* is what
 //! the files hold now; *ours* is the newest version, which frames committed since have made of the base. The
 //! edit is what makes theirs of the base, whatever ours has become. Where both sides changed other rows, the
-//! result is theirs with our rows put in; a row that both changed, each in another way, is a clash.
+//! result is theirs with our rows put in; a row that both changed, each in another way, is a conflict.
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{
-    Bytes, Changeset, Error, ErrorKind, Result, Shape, TableName, Timestamp, row,
-};
+use reedbase_plugin_api::{Changeset, Error, ErrorKind, Result, TableName, Timestamp};
 
 use super::edited_table::EditedFiles;
-use super::history::{Diff, Past, RowDiff, row_diff};
+use super::history::{Diff, RowDiff, row_diff};
 use super::inner::Inner;
+use super::past::Past;
+use super::row::{Row, same, spelled_for};
 use super::snapshot::{Snapshot, find_table};
 use super::table_file::{TableFile, edited_from, is_beside};
 use super::transaction::compare;
-use crate::changes::{RowChange, RowChanges, same_cells};
+use crate::changes::{RowChange, RowChanges};
 use crate::table::{Edit, Stamp, Table};
 
 /// What somebody did to a table's files outside ReedBase.
@@ -34,7 +34,7 @@ pub struct OutsideEdit {
     pub diff: Diff,
     /// The rows that frames committed since the base changed in another way. Until these are decided, the edit
     /// cannot be adopted.
-    pub clashes: Vec<Clash>,
+    pub conflicts: Vec<Conflict>,
     /// Rows that the edit makes what they were at an older version, if there are any: a hint that the file was
     /// made from an older copy.
     pub older: Option<OlderRows>,
@@ -46,7 +46,7 @@ pub struct OutsideEdit {
 /// A row that the file and frames committed since changed, each in another way.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Clash {
+pub struct Conflict {
     /// What frames made of it.
     pub ours: RowDiff,
     /// What the file makes of it.
@@ -117,12 +117,12 @@ pub(super) fn read(
             if base == ours.version() { ours.clone() } else { past.table_at(base)?.flatten()? };
         let theirs = files.as_table(storage, &base)?;
         let changes = compare(&base, &theirs)?;
-        let (merged, clashes) = merge(&past, &base, &ours, &theirs, &changes)?;
+        let (merged, conflicts) = merge(&past, &base, &ours, &theirs, &changes)?;
         let ours_is_base = ours.version() == base.version();
         let changeset = if ours_is_base { changes.clone() } else { compare(&ours, &merged)? };
         let kept = kept.map(str::to_owned);
         let prepared = Prepared { files, kept, ours: ours.version(), merged, changeset };
-        describe(state.name(), &past, &base, &changes, clashes, prepared)
+        describe(state.name(), &past, &base, &changes, conflicts, prepared)
     };
     read().map(Some).map_err(|error| error.at_table(state.name().as_str()))
 }
@@ -133,7 +133,7 @@ fn describe(
     past: &Past<'_>,
     base: &Table,
     changes: &Changeset,
-    clashes: Vec<Clash>,
+    conflicts: Vec<Conflict>,
     prepared: Prepared,
 ) -> Result<OutsideEdit> {
     let mut rows = RowChanges::default();
@@ -146,7 +146,7 @@ fn describe(
         saved: Timestamp::from_micros(prepared.files.stat.modified / 1000),
         older: older_rows(past, base, &changes.rows)?,
         diff: Diff::new(changes, base.version(), Timestamp::MAX),
-        clashes,
+        conflicts,
         removes_most: removed * 2 > base.rows(),
         prepared,
     })
@@ -159,14 +159,14 @@ const LOOKED_UP: usize = 100;
 fn older_rows(past: &Past<'_>, base: &Table, rows: &[RowChange]) -> Result<Option<OlderRows>> {
     let (mut count, mut from, mut until) = (0, Timestamp::ZERO, Timestamp::MAX);
     for row in rows.iter().filter(|row| row.after.is_some()).take(LOOKED_UP) {
-        let Some((after, shape)) = &row.after else { continue };
+        let Some((bytes, shape)) = &row.after else { continue };
+        let after = Row::new(bytes.clone(), Arc::clone(shape));
         let mut end = Timestamp::MAX;
         for moment in past.row(&row.key)? {
-            let same = moment
-                .row
-                .as_ref()
-                .is_some_and(|old| same_cells(old.bytes(), old.shape(), after, shape));
-            if same && moment.timestamp < base.version() && end < Timestamp::MAX {
+            if same(moment.row.as_ref(), Some(&after))
+                && moment.timestamp < base.version()
+                && end < Timestamp::MAX
+            {
                 count += 1;
                 from = from.max(moment.timestamp);
                 until = until.min(end);
@@ -183,7 +183,7 @@ fn older_rows(past: &Past<'_>, base: &Table, rows: &[RowChange]) -> Result<Optio
 }
 
 /// Theirs, with what frames committed since the base changed; and where that did not work. Until three-way merging
-/// exists, a row that both changed in different ways is a clash, and a change of columns beside any other
+/// exists, a row that both changed in different ways is a conflict, and a change of columns beside any other
 /// change is refused.
 fn merge(
     past: &Past<'_>,
@@ -191,7 +191,7 @@ fn merge(
     ours: &Table,
     theirs: &Table,
     changes: &Changeset,
-) -> Result<(Table, Vec<Clash>)> {
+) -> Result<(Table, Vec<Conflict>)> {
     if ours.version() == base.version() {
         return Ok((theirs.clone(), Vec::new()));
     }
@@ -204,19 +204,21 @@ fn merge(
         since.add(&changeset)?;
     }
     let mut edit = Edit::new(theirs.clone(), Stamp::new(ours.version()));
-    let mut clashes = Vec::new();
-    for row in since.finish().rows {
-        let now = theirs.get(&row.key)?.map(|bytes| (bytes, Arc::clone(theirs.shape())));
-        if is_same(&now, &row.before) {
-            edit.put(&row.key, row.after.map(|after| spelled_for(theirs.shape(), after)))?;
-        } else if !is_same(&now, &row.after) {
-            let theirs = RowChange { key: row.key.clone(), before: row.before.clone(), after: now };
-            clashes.push(Clash { ours: row_diff(row), theirs: row_diff(theirs) });
+    let mut conflicts = Vec::new();
+    for ours in since.finish().rows.into_iter().map(row_diff) {
+        let now = theirs.get(&ours.key)?;
+        let row = now.clone().map(|bytes| Row::new(bytes, Arc::clone(theirs.shape())));
+        if same(row.as_ref(), ours.before.as_ref()) {
+            let after = ours.after.map(|row| spelled_for(theirs.shape(), &row, now.as_ref()));
+            edit.put(&ours.key, after)?;
+        } else if !same(row.as_ref(), ours.after.as_ref()) {
+            let theirs = RowDiff { after: row, ..ours.clone() };
+            conflicts.push(Conflict { ours, theirs });
         }
     }
     let (table, ..) = edit.finish()?;
     let schema = if base.schema() == theirs.schema() { ours.schema() } else { theirs.schema() };
-    Ok((table.flatten()?.with_schema(schema.cloned()), clashes))
+    Ok((table.flatten()?.with_schema(schema.cloned()), conflicts))
 }
 
 /// Refuses what only merging by columns could put together.
@@ -234,29 +236,4 @@ fn check_columns(base: &Table, ours: &Table, theirs: &Table) -> Result<()> {
         "the columns changed on one side, and the table on the other",
     )
     .help("discard the edit, which stays beside the table, and make it again"))
-}
-
-type RowSide = Option<(Bytes, Arc<Shape>)>;
-
-fn is_same(one: &RowSide, other: &RowSide) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some((one, shape)), Some((other, other_shape))) => {
-            same_cells(one, shape, other, other_shape)
-        }
-        _ => false,
-    }
-}
-
-/// A row in the dialect of a table.
-fn spelled_for(shape: &Shape, (bytes, from): (Bytes, Arc<Shape>)) -> Bytes {
-    if from.delimiter() == shape.delimiter() && from.line_end() == shape.line_end() {
-        return bytes;
-    }
-    if from.delimiter() == shape.delimiter() {
-        return Bytes::from([row::content(&bytes), shape.line_end().as_bytes()].concat());
-    }
-    let cells: Vec<_> = row::cells(&bytes, from.delimiter()).map(|cell| cell.text()).collect();
-    let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
-    Bytes::from(row::write_row(&cells, shape.delimiter(), shape.line_end().as_bytes()))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Shape, row};
 
+use crate::changes::same_cells;
 use crate::table::{Key, key_of};
 
 /// One row. It keeps the bytes it was read from, and cuts them when a cell is asked for.
@@ -61,6 +62,35 @@ impl Row {
     pub fn key(&self) -> Option<Key<'_>> {
         key_of(&self.bytes, &self.shape)
     }
+}
+
+/// Whether two rows have the same cells, or neither is there.
+pub(super) fn same(one: Option<&Row>, other: Option<&Row>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => same_cells(&one.bytes, &one.shape, &other.bytes, &other.shape),
+        _ => false,
+    }
+}
+
+/// A row as a table is cut into cells: its own bytes where it is cut the same way, else cell by cell. What it does not say
+/// of a column is taken from the row that stands there.
+pub(super) fn spelled_for(shape: &Arc<Shape>, row: &Row, there: Option<&Bytes>) -> Bytes {
+    let from = &row.shape;
+    if from.columns() == shape.columns() && from.delimiter() == shape.delimiter() {
+        if from.line_end() == shape.line_end() {
+            return row.bytes.clone();
+        }
+        return Bytes::from([row::content(&row.bytes), shape.line_end().as_bytes()].concat());
+    }
+    let there = there.map(|bytes| Row::new(bytes.clone(), Arc::clone(shape)));
+    let cell = |name: &String| {
+        let from = if row.has_column(name) { Some(row) } else { there.as_ref() };
+        from.and_then(|row| row.get(name)).map(Cow::into_owned)
+    };
+    let cells: Vec<Option<String>> = shape.columns().iter().map(cell).collect();
+    let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
+    Bytes::from(row::write_row(&cells, shape.delimiter(), shape.line_end().as_bytes()))
 }
 
 impl fmt::Debug for Row {

@@ -5,7 +5,7 @@
 
 use std::sync::mpsc::sync_channel;
 
-use reedbase_plugin_api::{Bytes, Error, ErrorKind, Result, Timestamp};
+use reedbase_plugin_api::{Bytes, Error, Result, Timestamp};
 
 use super::table_file::{CURRENT, DISCARDED, EDITED, SCHEMA, TableFile, aside};
 use crate::look::{SAME_TIME, is_file_of};
@@ -27,9 +27,9 @@ impl TableFile<'_> {
     /// Writes the files and puts them in the place of the old ones. `None` if those were edited outside.
     pub(super) fn write(&self, table: &Table) -> Result<Option<Mark>> {
         let look = self.inner.store.look(self.state.name())?;
-        let strange = look.is_some_and(|look| look.edited.table);
-        let mark = if strange { self.mark_of_same(table)? } else { None };
-        let edited = self.edited()?;
+        let unmarked = look.as_ref().is_some_and(|look| look.edited.table);
+        let edited = self.edited_of(look)?;
+        let mark = if unmarked { self.mark_of_same(table)? } else { None };
         if edited.schema || (edited.table && mark.is_none()) {
             return Ok(None);
         }
@@ -101,18 +101,14 @@ impl TableFile<'_> {
         if stat.len != table.file_len() {
             return Ok(None);
         }
-        let other = || Error::new(ErrorKind::OutsideEdit, "not the same");
-        let compared = hashed(table, |piece, at| {
-            let same = read_range(&*file, at, piece.len() as u64)? == *piece;
-            if same { Ok(()) } else { Err(other()) }
-        });
-        let builder = match compared {
-            Err(error) if error.kind() == ErrorKind::OutsideEdit => return Ok(None),
-            builder => builder?,
-        };
+        let mut same = true;
+        let builder = hashed(table, |piece, at| {
+            same = same && read_range(&*file, at, piece.len() as u64)? == *piece;
+            Ok(())
+        })?;
         file.sync()?;
         let mark = builder.finish(table, &*file)?;
-        Ok((file.stat()?.version() == stat.version()).then_some(mark))
+        Ok((same && file.stat()?.version() == stat.version()).then_some(mark))
     }
 
     /// Exchanges old and new under the lock. `false` if what came out is not ours: then all is as before.

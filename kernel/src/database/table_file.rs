@@ -58,7 +58,12 @@ impl<'a> TableFile<'a> {
 
     /// What was edited outside. Files that a frame adopted are ours, though no mark names them yet.
     pub(super) fn edited(&self) -> Result<Edited> {
-        match self.inner.store.look(self.state.name())? {
+        self.edited_of(self.inner.store.look(self.state.name())?)
+    }
+
+    /// The same, of files that were looked at.
+    pub(super) fn edited_of(&self, look: Option<Look>) -> Result<Edited> {
+        match look {
             Some(Look { edited, .. }) => Ok(Edited {
                 table: edited.table && !self.is_adopted(CURRENT)?,
                 schema: edited.schema && !self.is_schema_ours()?,
@@ -67,8 +72,7 @@ impl<'a> TableFile<'a> {
         }
     }
 
-    /// Whether anything was edited outside. Cost: one look at each
-    /// of the files, unless one changed since the last.
+    /// Whether anything was edited outside. Cost: one look at each of the files, unless one changed since the last.
     pub(super) fn is_edited(&self) -> Result<bool> {
         let name = self.state.name();
         let ours = || self.inner.ours.lock().unwrap_or_else(PoisonError::into_inner);

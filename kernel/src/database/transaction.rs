@@ -294,16 +294,15 @@ impl Transaction {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for the table, or if it did not exist yet; damage of its history.
     pub fn restore_table(&mut self, name: &str, at: Timestamp, action: Action) -> Result<()> {
-        let state = find_table(self.snapshot.state(), name)?;
+        let snapshot = self.snapshot.clone();
+        let state = find_table(snapshot.state(), name)?;
         let name = state.name().clone();
-        let version = state.version();
         if !self.work.contains_key(&name) && self.put_rows_back(&name, at, action)? {
             return Ok(());
         }
-        let state = find_table(self.snapshot.state(), name.as_str())?;
         let before = state.table(&self.inner.store)?.flatten()?;
-        let after = self.snapshot.table_at(name.as_str(), at)?.flatten()?;
-        self.put_whole(name, &before, after, version, action)
+        let after = snapshot.table_at(name.as_str(), at)?.flatten()?;
+        self.put_whole(name, &before, after, state.version(), action)
     }
 
     /// Puts rows back that were only updated since; `false` if more happened, and the whole table must be compared.

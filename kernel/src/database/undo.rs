@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Error, ErrorKind, Result, Shape, TableName, Timestamp, row};
+use reedbase_plugin_api::{Error, ErrorKind, Result, TableName, Timestamp};
 
 use super::history::{Diff, RowDiff};
-use super::outside::Clash;
-use super::row::Row;
+use super::outside::Conflict;
+use super::row::{Row, same, spelled_for};
 use super::snapshot::{find_column, find_table};
 use super::transaction::{Transaction, Work, changeset};
-use crate::changes::{RowChanges, same_cells};
+use crate::changes::RowChanges;
 use crate::frame::{Action, FrameInfo};
 use crate::table::{Difference, Key};
 
@@ -32,7 +32,7 @@ impl Transaction {
         self.edit(table, Action::RESTORE, |edit| {
             let now = edit.table().get(&key)?;
             let shape = Arc::clone(edit.table().shape());
-            edit.put(&key, then.map(|then| in_shape(&then, now.as_ref(), &shape)))
+            edit.put(&key, then.map(|then| spelled_for(&shape, &then, now.as_ref())))
         })
     }
 
@@ -62,15 +62,16 @@ impl Transaction {
     }
 
     /// Undoes what a frame did, row by row; what other frames did since stays. Where they changed the same rows, it
-    /// gives these and changes nothing.
+    /// gives these and changes nothing. A table that was touched by no frame since is what it was before, byte for byte;
+    /// in others the order of rows and their spelling stay as they are now.
     ///
     /// # Errors
     /// [`Usage`](ErrorKind::Usage) if the frame made a table, [`Conflict`](ErrorKind::Conflict) if it changed the
     /// columns of one that changed since; damage of the history.
-    pub fn revert(&mut self, frame: &FrameInfo) -> Result<Vec<Clash>> {
-        let before = Timestamp::from_micros(frame.timestamp.as_micros() - 1);
+    pub fn revert(&mut self, frame: &FrameInfo) -> Result<Vec<Conflict>> {
+        let before = frame.timestamp.previous();
         let mut undo = Vec::new();
-        let mut clashes = Vec::new();
+        let mut conflicts = Vec::new();
         for (name, action) in &frame.tables {
             let at_table = |error: Error| error.at_table(name.as_str());
             if *action == Action::INIT {
@@ -92,35 +93,28 @@ impl Transaction {
                 ))
                 .help("restore the table: rdb restore TABLE --at FRAME"));
             }
-            clashes.extend(self.clashes(name, &diff)?);
+            conflicts.extend(self.conflicts(name, &diff)?);
             undo.push((name, Some(diff)));
         }
-        if clashes.is_empty() {
+        if conflicts.is_empty() {
             for (name, diff) in undo {
                 self.undo(name, diff, before)?;
             }
         }
-        Ok(clashes)
+        Ok(conflicts)
     }
 
     /// The rows that are no longer what the frame left.
-    fn clashes(&self, name: &TableName, diff: &Diff) -> Result<Vec<Clash>> {
-        let mut clashes = Vec::new();
+    fn conflicts(&self, name: &TableName, diff: &Diff) -> Result<Vec<Conflict>> {
+        let mut conflicts = Vec::new();
         for undone in &diff.rows {
             let now = self.snapshot.get(name.as_str(), &undone.key)?;
-            let same = match (&now, &undone.before) {
-                (None, None) => true,
-                (Some(now), Some(left)) => {
-                    same_cells(now.bytes(), now.shape(), left.bytes(), left.shape())
-                }
-                _ => false,
-            };
-            if !same {
+            if !same(now.as_ref(), undone.before.as_ref()) {
                 let ours = RowDiff { after: now, ..undone.clone() };
-                clashes.push(Clash { ours, theirs: undone.clone() });
+                conflicts.push(Conflict { ours, theirs: undone.clone() });
             }
         }
-        Ok(clashes)
+        Ok(conflicts)
     }
 
     fn undo(&mut self, name: &TableName, diff: Option<Diff>, before: Timestamp) -> Result<()> {
@@ -131,7 +125,7 @@ impl Transaction {
             let shape = Arc::clone(edit.table().shape());
             for RowDiff { key, after, .. } in diff.rows {
                 let now = edit.table().get(&key)?;
-                edit.put(&key, after.map(|row| in_shape(&row, now.as_ref(), &shape)))?;
+                edit.put(&key, after.map(|row| spelled_for(&shape, &row, now.as_ref())))?;
             }
             Ok(())
         })
@@ -162,23 +156,4 @@ impl Transaction {
         all.retain(|(_, diff)| !diff.is_empty());
         Ok(all)
     }
-}
-
-/// A row as the table is cut now: its own bytes if that has not changed, else cell by cell. What it does not say of a
-/// column is taken from the row that stands there.
-fn in_shape(then: &Row, now: Option<&Bytes>, shape: &Arc<Shape>) -> Bytes {
-    if **then.shape() == **shape {
-        return then.bytes().clone();
-    }
-    let now = now.map(|now| Row::new(now.clone(), Arc::clone(shape)));
-    let cells: Vec<Option<String>> = shape
-        .columns()
-        .iter()
-        .map(|name| {
-            let from = if then.shape().column(name).is_some() { Some(then) } else { now.as_ref() };
-            from.and_then(|row| row.get(name)).map(|text| text.into_owned())
-        })
-        .collect();
-    let cells: Vec<Option<&str>> = cells.iter().map(Option::as_deref).collect();
-    Bytes::from(row::write_row(&cells, shape.delimiter(), shape.line_end().as_bytes()))
 }

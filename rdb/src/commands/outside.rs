@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reedbase::{Clash, Commit, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
+use reedbase::{Commit, Conflict, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
 use serde_json::json;
 
 use super::committed;
@@ -170,18 +170,18 @@ fn edit(
 }
 
 /// Shows rows that two sides changed, each in another way.
-pub(super) fn clashes(
-    clashes: &[Clash],
+pub(super) fn conflicts(
+    conflicts: &[Conflict],
     [ours, theirs]: [&str; 2],
     what: &str,
     output: &mut Output,
 ) -> Result<()> {
-    for clash in clashes {
-        let head = format!("! {}: {what}", clash.ours.key_text());
+    for conflict in conflicts {
+        let head = format!("! {}: {what}", conflict.ours.key_text());
         let head = output.styled(Style::Changed, &head);
         output.line(&head)?;
-        render::side(ours, &clash.ours, output)?;
-        render::side(theirs, &clash.theirs, output)?;
+        render::side(ours, &conflict.ours, output)?;
+        render::side(theirs, &conflict.theirs, output)?;
     }
     Ok(())
 }
@@ -203,5 +203,5 @@ pub(super) fn warn(edit: &OutsideEdit, output: &mut Output) -> Result<()> {
             None => format!("{rows} of {} would be again what they were before", edit.table),
         });
     }
-    clashes(&edit.clashes, ["frame", "file"], "a frame and the file changed this row", output)
+    conflicts(&edit.conflicts, ["frame", "file"], "a frame and the file changed this row", output)
 }

@@ -2,7 +2,7 @@
 
 use reedbase::{Error, ErrorKind, Result};
 
-use super::outside::clashes;
+use super::outside::conflicts;
 use super::restore::Plan;
 use crate::args::{Global, Message};
 use crate::locate;
@@ -31,7 +31,7 @@ impl Revert {
         let found = transaction.revert(&frame)?;
         if let Some(first) = found.first() {
             if !output.is_json() {
-                clashes(&found, ["since", "undo"], "a later frame changed this row", output)?;
+                conflicts(&found, ["since", "undo"], "a later frame changed this row", output)?;
             }
             return Err(Error::new(ErrorKind::Conflict, "later frames changed the same rows")
                 .at_frame(frame.timestamp)

@@ -1,6 +1,6 @@
 //! `rdb show`
 
-use reedbase::{Result, Timestamp};
+use reedbase::Result;
 use serde_json::json;
 
 use crate::args::Global;
@@ -26,7 +26,7 @@ impl Show {
         let database = locate::open_for("reading the history", global, output)?;
         let frame = database.frame_at(&self.frame)?;
         let snapshot = database.snapshot()?;
-        let before = Timestamp::from_micros(frame.timestamp.as_micros() - 1);
+        let before = frame.timestamp.previous();
         if output.is_json() {
             output.json(&json!({
                 "frame": frame.id().to_string(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use reedbase::{Error, Result, Timestamp, VersionPlace};
+use reedbase::{Error, Result, VersionPlace};
 use serde_json::json;
 
 use super::restore::rollback;
@@ -96,7 +96,7 @@ impl Show {
             versions.iter().rev().find(|version| version.timestamp <= at).ok_or_else(|| {
                 Error::not_found("the table did not exist yet").at_table(&self.table)
             })?;
-        let before = Timestamp::from_micros(version.timestamp.as_micros() - 1);
+        let before = version.timestamp.previous();
         if !output.is_json() && self.format == DiffFormat::Text {
             output.line(&format!(
                 "version {}  {}  {}",

@@ -96,7 +96,7 @@ impl Watch {
         output: &mut Output,
     ) -> Result<()> {
         let (good, bad): (Vec<_>, Vec<_>) =
-            edits.into_iter().partition(|edit| edit.clashes.is_empty() && !edit.removes_most);
+            edits.into_iter().partition(|edit| edit.conflicts.is_empty() && !edit.removes_most);
         seen.told.extend(bad.iter().map(|edit| {
             format!("{}: it cannot be adopted as it is, see rdb adopt {}", sketch(edit), edit.table)
         }));

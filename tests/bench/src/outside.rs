@@ -61,7 +61,7 @@ pub fn edits(settings: &Settings, report: &mut Report) {
         assert!(database.edited_outside().expect("a look").is_empty());
         let diff = database.snapshot().expect("a snapshot");
         let frames = database.frames().expect("frames");
-        let before = Timestamp::from_micros(diff.frame().as_micros() - 1);
+        let before = diff.frame().previous();
         assert_eq!(diff.diff("t", before, diff.frame()).expect("a diff").rows.len(), 1000);
         assert_eq!(frames.last().expect("a frame").tables.len(), 1);
     }

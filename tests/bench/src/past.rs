@@ -61,7 +61,7 @@ pub fn queries(settings: &Settings, report: &mut Report) {
     update(&large, 5, 1);
     large.checkpoint(&[]).expect("checkpoint");
     let snapshot = large.snapshot().expect("a snapshot");
-    let before = Timestamp::from_micros(snapshot.frame().as_micros() - 1);
+    let before = snapshot.frame().previous();
     let mut diffs: Vec<_> = (0..settings.rounds(100))
         .map(|_| time(|| snapshot.diff("t", before, snapshot.frame()).expect("a diff")).0)
         .collect();
