@@ -63,7 +63,7 @@ impl Action {
 /// A frame as the journal holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Frame {
+pub struct FrameRecord {
     /// What everybody but the tables themselves needs to know.
     pub info: Arc<FrameInfo>,
     /// What it did to each table.

@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use reedbase_plugin_api::{Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
 
-use crate::delta::{DeltaFile, RowsCodec, delta_name};
-use crate::frame::{Adopted, ChangeBody, Frame, FrameInfo, TableChange};
-use crate::history::{empty_table, rebuild};
+use crate::delta::{DeltaFile, RowsCodec, VersionInfo, delta_name};
+use crate::frame::{Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
+use crate::history::{Versions, empty_table, rebuild};
 use crate::mark::{Mark, table_path};
-use crate::store::Store;
+use crate::store::{Store, retry};
 use crate::table::Table;
 use crate::tree::{Tree, Weight};
 
@@ -34,6 +34,8 @@ pub struct TableState {
     pending_bytes: u64,
     /// The bytes and the rows of the table, where that is known without loading it.
     totals: Option<(u64, u64)>,
+    /// What the files say of later versions does not count.
+    until: Timestamp,
     /// The table at `version`, once it is loaded.
     loaded: Arc<OnceLock<Table>>,
 }
@@ -116,7 +118,7 @@ impl State {
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if the frame does not fit.
     pub fn advance(
         &self,
-        frame: &Frame,
+        frame: &FrameRecord,
         made: &[(TableName, Table)],
         store: &Store,
     ) -> Result<Self> {
@@ -132,6 +134,24 @@ impl State {
         next.newest = info.timestamp;
         next.frames.insert(info.timestamp, Arc::clone(info));
         Ok(next)
+    }
+
+    /// The state after an older frame. Cost: a look at the versions of each table that changed since; tables are rebuilt
+    /// when they are first read.
+    ///
+    /// # Errors
+    /// Damage of a log.
+    pub fn as_of(&self, at: Timestamp, store: &Store) -> Result<Self> {
+        let mut then = Self { newest: at.min(self.newest), ..Self::default() };
+        for table in self.tables() {
+            if let Some(table) = table.as_of(at, store)? {
+                then.tables.insert(table.name.clone(), table);
+            }
+        }
+        for (timestamp, frame) in self.frames.iter().filter(|(frame, _)| **frame <= at) {
+            then.frames.insert(*timestamp, Arc::clone(frame));
+        }
+        Ok(then)
     }
 
     /// The state after a checkpoint put a table on disk: `base` is what its file holds now, and what came
@@ -196,7 +216,8 @@ fn advance_table(
 impl TableState {
     fn new(name: TableName, version: Timestamp) -> Self {
         let (pending, loaded) = (Tree::default(), Arc::default());
-        Self { name, version, pending, pending_bytes: 0, totals: None, loaded }
+        let until = Timestamp::MAX;
+        Self { name, version, pending, pending_bytes: 0, totals: None, until, loaded }
     }
 
     /// The name.
@@ -207,6 +228,11 @@ impl TableState {
     /// The frame that touched it last.
     pub fn version(&self) -> Timestamp {
         self.version
+    }
+
+    /// What the files say of later versions does not count: they are those of frames that this table does not show.
+    pub fn until(&self) -> Timestamp {
+        self.until.min(self.version)
     }
 
     /// The changes that are only in the journal, oldest first.
@@ -254,17 +280,40 @@ impl TableState {
         if let Some(table) = self.loaded.get() {
             return Ok(table);
         }
-        let table = self.load(store).map_err(|error| error.at_table(self.name.as_str()))?;
+        let table =
+            retry(|| self.load(store)).map_err(|error| error.at_table(self.name.as_str()))?;
         Ok(self.loaded.get_or_init(|| table))
+    }
+
+    /// The table after an older frame; `None` if it did not exist yet.
+    fn as_of(&self, at: Timestamp, store: &Store) -> Result<Option<Self>> {
+        if self.version <= at {
+            return Ok(Some(Self { until: self.until.min(at), ..self.clone() }));
+        }
+        let mut then = Self::new(self.name.clone(), Timestamp::ZERO);
+        then.until = self.until.min(at);
+        let versions = store.versions(&self.name)?;
+        let logged = versions.list().iter().take_while(|version| version.timestamp <= then.until);
+        if let Some(version) = logged.last() {
+            then.version = version.timestamp;
+            then.totals = Some((version.size, version.rows));
+        }
+        for (timestamp, pending) in self.pending.iter().filter(|(frame, _)| **frame <= at) {
+            then.pending_bytes += pending.change.bytes();
+            then.version = then.version.max(*timestamp);
+            then.totals = Some((pending.change.size, pending.change.rows));
+            then.pending.insert(*timestamp, Arc::clone(pending));
+        }
+        Ok((then.version > Timestamp::ZERO).then_some(then))
     }
 
     fn load(&self, store: &Store) -> Result<Table> {
         let mut table = store.open(&self.name)?.map(|stored| stored.table);
-        let at = table.as_ref().map_or(Timestamp::ZERO, Table::version);
-        if at > self.version {
-            // Another process wrote a newer version meanwhile: go back from there.
-            return table.as_ref().map_or_else(|| Err(lost()), |table| self.rewind(table, store));
+        if table.as_ref().is_some_and(|table| table.version() > self.until()) {
+            // The file holds a later version, of another process or of a later frame: go back from there.
+            table = self.rewind(table.as_ref(), store)?;
         }
+        let at = table.as_ref().map_or(Timestamp::ZERO, Table::version);
         for pending in self.pending().filter(|pending| pending.info.timestamp > at) {
             let timestamp = pending.info.timestamp;
             let changeset = read_change(&pending.change, timestamp, store)?;
@@ -280,9 +329,17 @@ impl TableState {
         }
     }
 
-    /// The table at an older version than the one on disk.
-    fn rewind(&self, table: &Table, store: &Store) -> Result<Table> {
-        rebuild(&*store.versions(&self.name)?, self.version, Some(table))
+    /// The newest version in the log that counts, made of the one on disk; `None` if there is none.
+    fn rewind(&self, table: Option<&Table>, store: &Store) -> Result<Option<Table>> {
+        let versions = store.versions(&self.name)?;
+        let version = self.newest_logged(&versions).map(|version| version.timestamp);
+        version.map(|version| Ok(rebuild(&versions, version, table)?.rewound())).transpose()
+    }
+
+    /// The newest version in the log that counts.
+    fn newest_logged<'v>(&self, versions: &'v Versions) -> Option<&'v VersionInfo> {
+        let until = self.until();
+        versions.list().iter().take_while(|version| version.timestamp <= until).last()
     }
 
     fn settle(&self, base: &Table, store: &Store) -> Result<Self> {

@@ -91,7 +91,7 @@ impl Store {
         if let Some((_, versions)) = listed.get(table).filter(|(known, _)| *known == listing) {
             return Ok(Arc::clone(versions));
         }
-        let versions = Arc::new(history.versions()?);
+        let versions = Arc::new(retry(|| history.versions())?);
         listed.insert(table.clone(), (listing, Arc::clone(&versions)));
         Ok(versions)
     }
@@ -216,5 +216,18 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("storage", &self.storage).finish_non_exhaustive()
+    }
+}
+
+/// Does something again that failed since another process folded files together between our listing them and reading them.
+///
+/// # Errors
+/// Those of the act.
+pub fn retry<T>(act: impl Fn() -> Result<T>) -> Result<T> {
+    match act() {
+        Err(error) if error.is_corrupt() => {
+            act().map_err(|again| if again.is_corrupt() { error } else { again })
+        }
+        result => result,
     }
 }

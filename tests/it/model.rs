@@ -254,6 +254,28 @@ impl World {
         }
         for (snapshot, tables) in &self.held {
             check_snapshot(snapshot, tables);
+            let then = self.handles[0].snapshot().unwrap().as_of(snapshot.frame()).unwrap();
+            check_snapshot(&then, tables);
+            check_past(&then, snapshot);
+        }
+    }
+}
+
+/// What is made of history has the same past as what was held since.
+fn check_past(then: &Snapshot, held: &Snapshot) {
+    assert_eq!(then.frame(), held.frame());
+    for table in TABLES {
+        let versions = |snapshot: &Snapshot| -> Vec<Timestamp> {
+            let versions = snapshot.versions(table).unwrap();
+            versions.iter().map(|version| version.timestamp).collect()
+        };
+        assert_eq!(versions(then), versions(held), "{table}");
+        for key in ["0", "7", "35"] {
+            let life = |snapshot: &Snapshot| -> Vec<_> {
+                let life = snapshot.history(table, key).unwrap();
+                life.into_iter().map(|moment| (moment.timestamp, moment.row)).collect()
+            };
+            assert_eq!(life(then), life(held), "{table} {key}");
         }
     }
 }

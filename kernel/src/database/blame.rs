@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Changeset, Result, Shape, Timestamp, row};
 
-use super::inner::retry;
 use super::past::Past;
 use super::row::Row;
 use super::snapshot::Snapshot;
 use crate::changes::RowChanges;
+use crate::store::retry;
 use crate::table::{Key, Table};
 
 /// Who wrote each cell of a table.

@@ -19,7 +19,7 @@ use super::table_file::TableFile;
 use super::transaction::{Transaction, Work, changeset};
 use crate::clock::next_timestamp;
 use crate::delta::{DeltaFile, RowsCodec, WrittenDelta, delta_name};
-use crate::frame::{Action, Adopted, ChangeBody, Frame, FrameInfo, TableChange};
+use crate::frame::{Action, Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
 use crate::mark::table_path;
 use crate::state::State;
 use crate::table::{Difference, Edit, Key, Stamp, Table};
@@ -193,7 +193,7 @@ fn make_frame(
     (timestamp, wall): (Timestamp, Timestamp),
     head: &Head,
     inner: &Inner,
-) -> Result<(Frame, Vec<(TableName, Table)>)> {
+) -> Result<(FrameRecord, Vec<(TableName, Table)>)> {
     let (mut changes, mut made) = (Vec::new(), Vec::new());
     for Fitted { name, base, action, changeset, after, adopted } in fitted {
         let body = if changeset.touched_bytes() > inner.store.limits().large_changeset {
@@ -218,7 +218,7 @@ fn make_frame(
         details: transaction.details.clone(),
         tables: changes.iter().map(|change| (change.table.clone(), change.action)).collect(),
     };
-    Ok((Frame { info: Arc::new(info), changes }, made))
+    Ok((FrameRecord { info: Arc::new(info), changes }, made))
 }
 
 /// Writes a large changeset as its delta file, durable before the frame that names it.

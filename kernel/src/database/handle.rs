@@ -10,7 +10,7 @@ use super::checkpoint::{self, CheckpointReport};
 use super::commit::Commit;
 use super::config::Config;
 use super::frames::Frames;
-use super::inner::{Checkpoints, Inner, Settings, retry};
+use super::inner::{Checkpoints, Inner, Settings};
 use super::outside::{self, OutsideEdit};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
@@ -24,6 +24,7 @@ use crate::limits::Limits;
 use crate::log::{UserDictionary, check_actions};
 use crate::progress::{Progress, Silent};
 use crate::storage::{FileSystem, Storage};
+use crate::store::retry;
 use crate::table::pieces;
 
 /// A database: one folder. Cheap to clone, and shared by threads; other processes may have the same folder
@@ -155,6 +156,16 @@ impl Database {
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.inner.refresh()?;
         Ok(Snapshot::new(self.inner.flush.visible(), Arc::clone(&self.inner.store)))
+    }
+
+    /// The state at an instant, held still (`AS OF`): a frame's number, id or name, `HEAD~3`, a date, a time, `20 minutes
+    /// ago`.
+    ///
+    /// # Errors
+    /// Those of [`frame_at`](Self::frame_at), or damage of a log.
+    pub fn as_of(&self, at: &str) -> Result<Snapshot> {
+        let frame = self.frame_at(at)?;
+        self.snapshot()?.as_of(frame.timestamp)
     }
 
     /// Begins a transaction on the newest state.

@@ -2,12 +2,12 @@
 
 use reedbase_plugin_api::{Bytes, Result, Timestamp};
 
-use super::inner::retry;
 use super::past::{Past, RowVersion, Updated};
 use super::row::Row;
 use super::snapshot::Snapshot;
 use crate::changes::{Changes, RowChange, RowChanges};
 use crate::frame::Action;
+use crate::store::retry;
 use crate::table::{Key, Table};
 
 /// One version of a table.

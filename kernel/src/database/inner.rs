@@ -278,13 +278,3 @@ impl Drop for Inner {
         }
     }
 }
-
-/// Another process may fold files together between our listing them and reading them: list once more.
-pub(super) fn retry<T>(act: impl Fn() -> Result<T>) -> Result<T> {
-    match act() {
-        Err(error) if error.is_corrupt() => {
-            act().map_err(|again| if again.is_corrupt() { error } else { again })
-        }
-        result => result,
-    }
-}

@@ -41,23 +41,28 @@ pub(super) struct Past<'a> {
     pub(super) state: &'a TableState,
     store: &'a Store,
     pub(super) versions: Arc<Versions>,
+    /// What is younger is only in the journal.
+    newest: Timestamp,
 }
 
 impl<'a> Past<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
         let state = find_table(snapshot.state(), table)?;
         let store = snapshot.store();
-        Ok(Self { state, store, versions: store.versions(state.name())? })
+        let versions = store.versions(state.name())?;
+        let newest = versions.newest().min(state.until());
+        Ok(Self { state, store, versions, newest })
     }
 
     /// The versions that have a line in the log.
     pub(super) fn logged(&self) -> impl Iterator<Item = &VersionInfo> {
-        self.versions.list().iter().take_while(|version| version.timestamp <= self.state.version())
+        let until = self.state.until();
+        self.versions.list().iter().take_while(move |version| version.timestamp <= until)
     }
 
     /// The versions that are only in the journal.
     pub(super) fn unlogged(&self) -> impl Iterator<Item = (Timestamp, Timestamp, Action)> {
-        let newest = self.versions.newest();
+        let newest = self.newest;
         let pending = self.state.pending().filter(move |p| p.info.timestamp > newest);
         pending.map(|p| (p.info.timestamp, p.change.base, p.change.action))
     }
@@ -83,7 +88,7 @@ impl<'a> Past<'a> {
         until: Timestamp,
     ) -> Result<Vec<(Timestamp, Changeset)>> {
         let until = until.min(self.state.version());
-        let logged = self.versions.changes(after, until.min(self.versions.newest()))?;
+        let logged = self.versions.changes(after, until.min(self.newest))?;
         let mut changes: Vec<_> =
             logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
         self.push_unlogged(after, until, &mut changes)?;
@@ -96,7 +101,7 @@ impl<'a> Past<'a> {
         until: Timestamp,
         changes: &mut Vec<(Timestamp, Changeset)>,
     ) -> Result<()> {
-        let after = after.max(self.versions.newest());
+        let after = after.max(self.newest);
         for pending in self.state.pending() {
             let timestamp = pending.info.timestamp;
             if timestamp > after && timestamp <= until {
@@ -134,7 +139,7 @@ impl<'a> Past<'a> {
                 Error::not_found("the table did not exist yet").at_table(self.state.name().as_str())
             })?;
         let back = self.changes_after(version);
-        if version <= self.versions.newest() && self.versions.steps_to(version) < back {
+        if version <= self.newest && self.versions.steps_to(version) < back {
             let rebuilt = rebuild(&self.versions, version, None);
             return rebuilt.map_err(|error| error.at_table(self.state.name().as_str()));
         }
@@ -187,7 +192,7 @@ impl<'a> Past<'a> {
     /// What a row was up to the base of the table, oldest first.
     fn older(&self, key: &Key<'_>, table: &Table) -> Result<Vec<RowVersion>> {
         let until = table.base_version();
-        let logged = self.versions.changes_of_key(key, until.min(self.versions.newest()))?;
+        let logged = self.versions.changes_of_key(key, until.min(self.newest))?;
         let logged = logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset));
         let mut changes: Vec<_> = logged.collect();
         let bulk = self.versions.bulk()?.iter().copied();
@@ -197,7 +202,7 @@ impl<'a> Past<'a> {
             if timestamp > until {
                 break;
             }
-            if timestamp <= self.versions.newest() {
+            if timestamp <= self.newest {
                 continue;
             }
             match pending.change.body {
@@ -222,7 +227,7 @@ impl<'a> Past<'a> {
             life.push(RowVersion { timestamp: *timestamp, row });
             state = after;
         }
-        let now = table.base().find(key)?.map(|(_, row)| row);
+        let now = table.at_base(key)?;
         self.bridge(key, &bulk.collect::<Vec<_>>(), &state, now, table.shape(), &mut life)?;
         Ok(life)
     }

@@ -27,6 +27,16 @@ impl Snapshot {
         self.state.newest()
     }
 
+    /// All tables as they were after an older frame (`AS OF`). Cost: a look at the versions of each table that changed
+    /// since; a table is rebuilt when it is first read, O(what changed since).
+    ///
+    /// # Errors
+    /// Damage of a log.
+    pub fn as_of(&self, at: Timestamp) -> Result<Self> {
+        let state = self.state.as_of(at, &self.store)?;
+        Ok(Self::new(Arc::new(state), Arc::clone(&self.store)))
+    }
+
     pub(super) fn store(&self) -> &Arc<Store> {
         &self.store
     }

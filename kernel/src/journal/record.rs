@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Error, ErrorKind, NodeId, Result, TableName, Timestamp};
 
-use crate::frame::{Action, Adopted, ChangeBody, Frame, FrameInfo, TableChange};
+use crate::frame::{Action, Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
 use crate::wire::{Reader, put_bytes, put_signed, put_varint};
 
 /// The bytes before the payload.
@@ -101,7 +101,7 @@ impl Header {
 /// # Errors
 /// [`Limit`](ErrorKind::Limit) if it would exceed 4 GiB.
 pub(super) fn encode_frame(
-    frame: &Frame,
+    frame: &FrameRecord,
     segment: u64,
     offset: u64,
     synced_to: u64,
@@ -134,7 +134,7 @@ pub(super) fn encode_frame(
     Ok(record)
 }
 
-fn put_payload(out: &mut Vec<u8>, frame: &Frame) {
+fn put_payload(out: &mut Vec<u8>, frame: &FrameRecord) {
     let info = &frame.info;
     put_bytes(out, info.user.as_bytes());
     put_bytes(out, info.name.as_deref().unwrap_or_default().as_bytes());
@@ -171,7 +171,7 @@ fn put_payload(out: &mut Vec<u8>, frame: &Frame) {
 }
 
 /// The frame that a header and its payload make.
-pub(super) fn read_frame(header: &Header, payload: Bytes) -> Result<Frame> {
+pub(super) fn read_frame(header: &Header, payload: Bytes) -> Result<FrameRecord> {
     let timestamp = Timestamp::from_micros(header.timestamp);
     let mut reader = Reader::new(payload);
     let user = reader.text()?;
@@ -196,7 +196,7 @@ pub(super) fn read_frame(header: &Header, payload: Bytes) -> Result<Frame> {
         details,
         tables: changes.iter().map(|change| (change.table.clone(), change.action)).collect(),
     };
-    Ok(Frame { info: Arc::new(info), changes })
+    Ok(FrameRecord { info: Arc::new(info), changes })
 }
 
 fn read_change(reader: &mut Reader, timestamp: Timestamp) -> Result<TableChange> {

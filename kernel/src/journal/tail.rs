@@ -6,7 +6,7 @@ use reedbase_plugin_api::{Error, ErrorKind, Result, Timestamp};
 
 use super::record::{HEADER, Header, encode_frame, read_frame};
 use super::segment::{Before, START, Segment, State, Window, segment_name, segment_number};
-use crate::frame::Frame;
+use crate::frame::FrameRecord;
 use crate::storage::{Access, File, Storage};
 
 /// A place in the journal.
@@ -50,14 +50,14 @@ struct Behind {
 #[non_exhaustive]
 pub struct Scan {
     /// The frames, oldest first.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<FrameRecord>,
     /// What was cut off and kept aside: paths.
     pub torn: Vec<String>,
 }
 
 /// How the record at some place looks.
 enum Found {
-    Frame(Box<Frame>, u64),
+    Frame(Box<FrameRecord>, u64),
     /// Zeros, or the end of the file.
     End,
     /// Neither.
@@ -144,7 +144,7 @@ impl Journal {
     /// # Errors
     /// Those of the storage. [`NotFound`](ErrorKind::NotFound) if the segments in between were removed:
     /// then the database must be opened again.
-    pub fn tail(&mut self) -> Result<Vec<Frame>> {
+    pub fn tail(&mut self) -> Result<Vec<FrameRecord>> {
         let mut frames = Vec::new();
         loop {
             self.read_on(&mut frames)?;
@@ -171,7 +171,7 @@ impl Journal {
         Ok(numbers.any(|number| number > self.segment.number))
     }
 
-    fn read_on(&mut self, frames: &mut Vec<Frame>) -> Result<()> {
+    fn read_on(&mut self, frames: &mut Vec<FrameRecord>) -> Result<()> {
         let mut window = Window::new();
         loop {
             match self.record(&mut window, self.end)? {
@@ -194,7 +194,7 @@ impl Journal {
     }
 
     /// Reads a segment from its start; its records must reach `required`.
-    fn scan_segment(&mut self, required: u64) -> Result<Vec<Frame>> {
+    fn scan_segment(&mut self, required: u64) -> Result<Vec<FrameRecord>> {
         let mut frames = Vec::new();
         self.read_on(&mut frames)?;
         let durable = self.durable_beyond(self.end)?.max(required);
@@ -317,7 +317,7 @@ impl Journal {
     ///
     /// # Errors
     /// Those of the storage; then nothing was appended.
-    pub fn append(&mut self, frame: &Frame, synced_to: Position) -> Result<Position> {
+    pub fn append(&mut self, frame: &FrameRecord, synced_to: Position) -> Result<Position> {
         let known = if synced_to.segment == self.segment.number { synced_to.offset } else { START };
         let record = encode_frame(frame, self.segment.number, self.end, known)?;
         let end = self.end + record.len() as u64;
@@ -429,7 +429,7 @@ mod tests {
     use crate::storage::MemoryStorage;
     use reedbase_plugin_api::{Bytes, NodeId, TableName};
 
-    fn frame(n: i64) -> Frame {
+    fn frame(n: i64) -> FrameRecord {
         let table = TableName::new("t").unwrap();
         let info = FrameInfo {
             timestamp: Timestamp::from_micros(n),
@@ -458,7 +458,7 @@ mod tests {
             adopted,
             body,
         }];
-        Frame { info: Arc::new(info), changes }
+        FrameRecord { info: Arc::new(info), changes }
     }
 
     fn open(storage: &MemoryStorage) -> (Journal, Scan) {
@@ -471,7 +471,7 @@ mod tests {
         journal.append(&frame(n), synced).unwrap();
     }
 
-    fn numbers(frames: &[Frame]) -> Vec<i64> {
+    fn numbers(frames: &[FrameRecord]) -> Vec<i64> {
         frames.iter().map(|frame| frame.info.timestamp.as_micros()).collect()
     }
 

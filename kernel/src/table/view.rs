@@ -18,8 +18,8 @@ pub struct Table {
     pub(super) rows: u64,
     pub(super) len: u64,
     pub(super) version: Timestamp,
-    /// The version that the base holds.
-    pub(super) base_version: Timestamp,
+    /// The version that the base holds; `None` if the lines do not tell what became of it since.
+    pub(super) base_version: Option<Timestamp>,
     /// Whether the rows still stand in the order of the base.
     pub(super) sorted: bool,
     /// The text of its schema.toml, where that is known.
@@ -99,7 +99,7 @@ impl Table {
             lines: Tree::default(),
             keys: Tree::default(),
             version,
-            base_version: version,
+            base_version: Some(version),
             schema: None,
             base,
         }
@@ -127,16 +127,34 @@ impl Table {
         self.version
     }
 
-    /// The version that the base holds: chains reach back to it.
+    /// The version that chains reach back to: that of the base, or the table's own if it was made by going back.
     pub fn base_version(&self) -> Timestamp {
-        self.base_version
+        self.base_version.unwrap_or(self.version)
+    }
+
+    /// The row as it was at [`base_version`](Self::base_version).
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn at_base(&self, key: &Key<'_>) -> Result<Option<Bytes>> {
+        match self.base_version {
+            Some(_) => Ok(self.base.find(key)?.map(|(_, row)| row)),
+            None => self.get(key),
+        }
+    }
+
+    /// The same table, which was made by undoing what later frames did: its lines do not tell what earlier ones did.
+    #[must_use]
+    pub fn rewound(mut self) -> Self {
+        self.base_version = None;
+        self
     }
 
     /// The same content at another version.
     #[must_use]
     pub fn at_version(mut self, version: Timestamp) -> Self {
         if self.lines.is_empty() {
-            self.base_version = version;
+            self.base_version = Some(version);
         }
         self.version = version;
         self
@@ -199,7 +217,7 @@ impl Table {
     /// # Errors
     /// Those of reading the file.
     pub fn chain(&self, key: &Key<'_>) -> Result<Option<Line>> {
-        if self.lines.is_empty() {
+        if self.lines.is_empty() || self.base_version.is_none() {
             return Ok(None);
         }
         if let Some(place) = self.keys.get(&key.as_bytes().to_vec()) {
