@@ -111,6 +111,11 @@ impl RowChanges {
         })
     }
 
+    /// Every row that was touched, also those that ended as they began or are only written otherwise.
+    pub fn every_row(self) -> impl Iterator<Item = RowChange> {
+        self.rows.into_iter()
+    }
+
     /// What it comes to; rows that ended as they began are left out.
     pub fn finish(self) -> Changes {
         let Self { rows, moved, shapes, schema, .. } = self;

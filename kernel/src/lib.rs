@@ -16,6 +16,7 @@ pub mod csv;
 pub mod table;
 pub mod schema;
 pub mod frame;
+pub mod registry;
 pub mod delta;
 pub mod log;
 pub mod changes;

@@ -24,6 +24,7 @@ use reedbase_plugin_api::{Bytes, Error, ErrorKind, Result, Shape, TableName, Tim
 use sha2::{Digest, Sha256};
 
 use crate::log::{from_hex, to_hex};
+use crate::registry::one_line::{escape, unescape};
 use crate::storage::{Access, File, Stat, Storage, read_all};
 use crate::table::{BLOCK, Table};
 
@@ -215,28 +216,6 @@ impl Mark {
         Shape::new(self.delimiter, start.slice(..len), self.key.clone())
             .map_err(|error| Error::corrupt("the mark does not fit the table").caused_by(error))
     }
-}
-
-/// A text as one line.
-fn escape(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).replace('\\', r"\\").replace('\n', r"\n").replace('\r', r"\r")
-}
-
-fn unescape(line: &str) -> Option<Bytes> {
-    let mut text = String::with_capacity(line.len());
-    let mut chars = line.chars();
-    while let Some(char) = chars.next() {
-        text.push(match char {
-            '\\' => match chars.next()? {
-                'n' => '\n',
-                'r' => '\r',
-                '\\' => '\\',
-                _ => return None,
-            },
-            plain => plain,
-        });
-    }
-    Some(Bytes::from(text))
 }
 
 /// Computes the checksums of a file while it is written.

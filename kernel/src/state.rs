@@ -19,6 +19,8 @@ use crate::tree::{Tree, Weight};
 #[derive(Debug, Clone, Default)]
 pub struct State {
     newest: Timestamp,
+    /// The frame it shows the instant of, if that is not the newest; what came later does not count.
+    then: Option<Timestamp>,
     tables: Tree<TableName, TableState>,
     frames: Tree<Timestamp, Arc<FrameInfo>>,
 }
@@ -85,6 +87,11 @@ impl State {
         self.newest
     }
 
+    /// What files say of later frames does not count.
+    pub fn until(&self) -> Timestamp {
+        self.then.unwrap_or(self.newest)
+    }
+
     /// The same tables, after a frame that touched none of them.
     #[must_use]
     pub fn at(mut self, newest: Timestamp) -> Self {
@@ -142,7 +149,8 @@ impl State {
     /// # Errors
     /// Damage of a log.
     pub fn as_of(&self, at: Timestamp, store: &Store) -> Result<Self> {
-        let mut then = Self { newest: at.min(self.newest), ..Self::default() };
+        let newest = at.min(self.newest);
+        let mut then = Self { newest, then: Some(newest), ..Self::default() };
         for table in self.tables() {
             if let Some(table) = table.as_of(at, store)? {
                 then.tables.insert(table.name.clone(), table);

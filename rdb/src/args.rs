@@ -25,7 +25,7 @@ pub(crate) struct Args {
 }
 
 /// Options of every command.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
     /// The folder of the database [default: the nearest .reedbase, from here upwards]
     #[arg(long, global = true, env = "REED_DB", value_name = "FOLDER")]
@@ -33,6 +33,9 @@ pub(crate) struct Global {
     /// Print JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Work in an open frame: its number, id or name
+    #[arg(long = "frame", global = true, env = "REED_FRAME", value_name = "FRAME")]
+    pub(crate) in_frame: Option<String>,
     /// Who makes the change [default: your login name]
     #[arg(long, global = true, env = "REED_USER", value_name = "NAME")]
     pub(crate) user: Option<String>,
@@ -99,6 +102,27 @@ pub(crate) enum Command {
     Watch(commands::watch::Watch),
     /// Write what the journal holds into the tables' files
     Checkpoint(commands::checkpoint::Checkpoint),
+    /// Begin a frame that several commands work on
+    #[command(name = "frame:begin")]
+    FrameBegin(commands::frame::Begin),
+    /// Print frames, newest first
+    #[command(name = "frame:list")]
+    FrameList(commands::frame::List),
+    /// Print how a frame stands
+    #[command(name = "frame:status")]
+    FrameStatus(commands::frame::Status),
+    /// Make visible what an open frame did
+    #[command(name = "frame:commit")]
+    FrameCommit(commands::frame::Commit),
+    /// Give up an open frame
+    #[command(name = "frame:abandon")]
+    FrameAbandon(commands::frame::Abandon),
+    /// Undo a committed frame by a new one
+    #[command(name = "frame:rollback")]
+    FrameRollback(commands::frame::Rollback),
+    /// Remove what crashed and abandoned frames left, and old snapshots
+    #[command(name = "frame:cleanup")]
+    FrameCleanup(commands::frame::Cleanup),
     /// Print the versions of a table, newest first
     #[command(name = "version:list")]
     VersionList(commands::version::List),
@@ -114,6 +138,12 @@ pub(crate) enum Command {
     /// Put all versions of tables into packs
     #[command(name = "version:pack")]
     VersionPack(commands::version::Pack),
+    /// Print settings of the database
+    #[command(name = "config:get")]
+    ConfigGet(commands::config::Get),
+    /// Change a setting of the database
+    #[command(name = "config:set")]
+    ConfigSet(commands::config::Set),
     /// Print the codes of actions
     #[command(name = "dict:actions")]
     DictActions(commands::dict::Actions),

@@ -27,11 +27,14 @@
 #![forbid(unsafe_code)]
 
 pub use reedbase_kernel::database::{
-    Adopt, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, Commit, Conflict,
-    Database, Diff, NewTable, OlderRows, OpenOptions, OutsideEdit, Row, RowDiff, RowVersion,
-    Snapshot, Status, TableStatus, TableVersion, Transaction, VersionPlace,
+    Adopt, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, CleanedUp, Commit,
+    Conflict, Database, Diff, Frame, FrameEntry, FrameReport, FrameStatus, NewTable, OlderRows,
+    OpenOptions, OutsideEdit, Row, RowDiff, RowVersion, SETTINGS, Snapshot, Status, TableAt,
+    TableStatus, TableVersion, Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
+pub use reedbase_kernel::journal::Standing;
+pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, storage};
 pub use reedbase_plugin_api::{

@@ -17,6 +17,7 @@ pub(crate) fn open_for(doing: &str, global: &Global, output: &mut Output) -> Res
 }
 
 /// Opens the database that the command is about.
+/// Opens the database that the command is about.
 pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
     open_with(OpenOptions::new(), global, output)
 }
@@ -31,7 +32,15 @@ fn open_with(options: OpenOptions, global: &Global, output: &mut Output) -> Resu
     for notice in database.notices() {
         output.notice(notice);
     }
-    Ok(database)
+    match global.in_frame.as_deref() {
+        Some(frame) if !frame.is_empty() => database.in_frame(frame),
+        _ => Ok(database),
+    }
+}
+
+/// The same, for a command about frames themselves.
+pub(crate) fn open_outside_frame(global: &Global, output: &mut Output) -> Result<Database> {
+    open(&Global { in_frame: None, ..global.clone() }, output)
 }
 
 /// The folder that the command runs in.

@@ -1,7 +1,7 @@
 //! Differences, for people and for programs.
 
 use clap::ValueEnum;
-use reedbase::{Diff, Result, Row, RowDiff};
+use reedbase::{Diff, RegistryEdit, Result, Row, RowDiff};
 use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
@@ -105,7 +105,28 @@ fn text_schema(diff: &Diff, output: &mut Output) -> Result<()> {
         output.line(&line)?;
     }
     let (before, after) = diff.schema.clone().unwrap_or_default();
-    for change in TextDiff::from_lines(&before, &after).iter_all_changes() {
+    lines("schema.toml  ", &before, &after, output)
+}
+
+/// An edit of config.toml or of a dictionary.
+pub(crate) fn file_edit(edit: &RegistryEdit, output: &mut Output) -> Result<()> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (before, after) = (text(&edit.before), edit.after.as_ref().map(|after| text(after)));
+    if output.is_json() {
+        return output.json(&json!({"file": edit.path, "before": before, "after": after}));
+    }
+    let head = match after {
+        Some(_) => format!("{}: edited", edit.path),
+        None => format!("{}: gone", edit.path),
+    };
+    let head = output.styled(Style::Bold, &head);
+    output.line(&head)?;
+    lines("", &before, &after.unwrap_or_default(), output)
+}
+
+/// Lines that came and went.
+fn lines(name: &str, before: &str, after: &str, output: &mut Output) -> Result<()> {
+    for change in TextDiff::from_lines(before, after).iter_all_changes() {
         let (mark, style) = match change.tag() {
             ChangeTag::Equal => continue,
             ChangeTag::Delete => ('-', Style::Removed),
@@ -113,7 +134,7 @@ fn text_schema(diff: &Diff, output: &mut Output) -> Result<()> {
         };
         let line = change.value().trim_end();
         if !line.is_empty() {
-            let line = output.styled(style, &format!("{mark} schema.toml  {line}"));
+            let line = output.styled(style, &format!("{mark} {name}{line}"));
             output.line(&line)?;
         }
     }

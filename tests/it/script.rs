@@ -14,8 +14,8 @@ use std::sync::Arc;
 use reedbase::clock::ManualClock;
 use reedbase::storage::Storage;
 use reedbase::{
-    Action, Adopt, Checkpoints, Database, Error, Import, Key, Limits, OpenOptions, Timestamp,
-    Transaction,
+    Action, Adopt, Checkpoints, Database, Error, Frame, Import, Key, Limits, OpenOptions, Standing,
+    Timestamp, Transaction,
 };
 
 /// What every table holds, by name.
@@ -28,6 +28,8 @@ pub(crate) struct Interpreter {
     /// The handles: `one` unless a command says `@two`.
     handles: BTreeMap<String, Database>,
     transaction: Option<Transaction>,
+    /// The frame of a program.
+    program: Option<Frame>,
     /// What has been acknowledged.
     pub(crate) acknowledged: Content,
     /// Every version that was ever acknowledged.
@@ -38,7 +40,7 @@ impl Interpreter {
     pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
         let (handles, acknowledged, past) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { storage, clock, handles, transaction: None, acknowledged, past }
+        Self { storage, clock, handles, transaction: None, program: None, acknowledged, past }
     }
 
     /// Does one command; gives what it prints.
@@ -127,6 +129,11 @@ impl Interpreter {
             ["remove", path] => self.storage.remove(path).map(|()| "ok".to_owned()),
             ["files", folder] => Ok(self.storage.list(folder)?.join("\n")),
             ["log"] => Ok(log(database)?),
+            ["in", frame, words @ ..] => self.command(&database.in_frame(frame)?, words),
+            ["frames"] => frames(database),
+            [frame, words @ ..] if frame.starts_with("frame:") => {
+                self.frame(database, frame, words)
+            }
             ["status"] => Ok(status(database)?),
             ["edit", path, text] => {
                 let file = self.storage.create(path)?;
@@ -135,6 +142,53 @@ impl Interpreter {
             }
             _ => self.write(database, words),
         }
+    }
+
+    /// Frames begun in the shell, and by a program.
+    fn frame(
+        &mut self,
+        database: &Database,
+        command: &str,
+        words: &[&str],
+    ) -> Result<String, Error> {
+        match (command, words) {
+            ("frame:begin", [name]) => {
+                Ok(format!("open {}", database.begin_frame(Some(name))?.timestamp))
+            }
+            ("frame:commit", [name]) => Ok(commit_text(&database.in_frame(name)?.commit_frame()?)),
+            ("frame:abandon", [name]) => {
+                database.abandon_frame(name).map(|frame| format!("{:?}", frame.standing))
+            }
+            ("frame:cleanup", []) => {
+                let frames = database.clean_up_frames()?.frames;
+                Ok(format!("removed {}", frames.len()))
+            }
+            ("frame:program", [name]) => {
+                self.program = Some(Frame::begin(database, name)?);
+                Ok("ok".to_owned())
+            }
+            ("frame:program:log", [what, table]) => {
+                self.running()?.log_operation(what, Some(table)).map(|()| "ok".to_owned())
+            }
+            ("frame:program:commit", []) => {
+                let frame = self.program.take().ok_or_else(|| Error::usage("no program"))?;
+                let report = frame.commit()?;
+                Ok(format!("{} [{}]", commit_text(&report.commit), report.operations.join(", ")))
+            }
+            ("frame:program:ends", []) => {
+                self.program = None;
+                Ok("ok".to_owned())
+            }
+            ("frame:program:does", words) => {
+                change(self.running()?, words)?;
+                Ok("ok".to_owned())
+            }
+            _ => Err(Error::usage("no such command")),
+        }
+    }
+
+    fn running(&mut self) -> Result<&mut Frame, Error> {
+        self.program.as_mut().ok_or_else(|| Error::usage("no program"))
     }
 
     /// Commands that change something, in the open transaction or in one of their own.
@@ -152,7 +206,7 @@ impl Interpreter {
         if let Ok(content) = content(database) {
             let newest =
                 database.frames().ok().and_then(|frames| frames.last().map(|f| f.timestamp));
-            for (table, text) in &content {
+            for (table, text) in content.iter().filter(|(table, _)| !table.contains('/')) {
                 let newest = newest.map_or(0, Timestamp::as_micros);
                 self.past.insert((table.clone(), newest), text.clone());
             }
@@ -296,10 +350,15 @@ fn parse_key(text: &str) -> Key<'static> {
 }
 
 fn committed(transaction: Transaction) -> Result<String, Error> {
-    Ok(match transaction.commit()?.frame {
-        Some(frame) => format!("frame {}", frame.timestamp),
-        None => "nothing changed".to_owned(),
-    })
+    Ok(commit_text(&transaction.commit()?))
+}
+
+fn commit_text(commit: &reedbase::Commit) -> String {
+    match (&commit.frame, &commit.open_frame) {
+        (Some(frame), _) => format!("frame {}", frame.timestamp),
+        (None, Some(frame)) => format!("step of {}", frame.timestamp),
+        (None, None) => "nothing changed".to_owned(),
+    }
 }
 
 fn log(database: &Database) -> Result<String, Error> {
@@ -307,6 +366,15 @@ fn log(database: &Database) -> Result<String, Error> {
         let tables = frame.tables.iter().map(|(name, action)| format!(" {} {name}", action.name()));
         let name = frame.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
         format!("{} {}{}{name}", frame.timestamp, frame.user, tables.collect::<String>())
+    });
+    Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// All frames with their standing.
+fn frames(database: &Database) -> Result<String, Error> {
+    let lines = database.frame_entries()?.into_iter().map(|entry| {
+        let name = entry.info.name.as_deref().unwrap_or("-");
+        format!("{} {} {name} {}", entry.info.timestamp, entry.status.as_str(), entry.steps.len())
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
@@ -326,13 +394,29 @@ fn status(database: &Database) -> Result<String, Error> {
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// What every table of a database holds.
+/// What every table of a database holds, and what open frames show.
 pub(crate) fn content(database: &Database) -> Result<Content, Error> {
     let snapshot = database.snapshot()?;
     let mut content = Content::new();
     for name in snapshot.tables() {
         let bytes = snapshot.table(name.as_str())?.to_bytes()?;
         content.insert(name.to_string(), String::from_utf8(bytes.to_vec()).unwrap());
+    }
+    for frame in database.uncommitted_frames()? {
+        if database.open_frame().is_some() || frame.in_memory || frame.standing != Standing::Open {
+            continue;
+        }
+        let name = frame.info.timestamp.to_string();
+        match database.in_frame(&name) {
+            Ok(framed) => content.extend(
+                self::content(&framed)?
+                    .into_iter()
+                    .map(|(table, text)| (format!("{name}/{table}"), text)),
+            ),
+            // It was committed, and a crash kept its file.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(content)
 }

@@ -17,10 +17,13 @@ use std::sync::{Arc, PoisonError};
 
 use reedbase_plugin_api::{Result, TableName, Timestamp};
 
+use super::frame_list::write_snapshots;
 use super::inner::{Checkpoints, Inner};
 use super::new_versions::write_versions;
+use super::snapshot::Snapshot;
 use super::table_file::TableFile;
 use crate::cache;
+use crate::frame::FrameInfo;
 use crate::history::{Folded, fold, pack_everything};
 use crate::limits::Limits;
 use crate::log::{FrameIndex, UserDictionary};
@@ -135,7 +138,7 @@ fn write_tables(
     storage.remove_unfinished("frames")?;
     storage.remove_unfinished("registry")?;
     let mut users = UserDictionary::read(&**storage)?;
-    log_frames(inner, &state, &mut users)?;
+    let logged = log_frames(inner, &state, &mut users)?;
     inner.replace_state(|now| Ok(now.without_frames(state.newest())))?;
     let mut report = CheckpointReport::default();
     for table in state.tables() {
@@ -155,6 +158,9 @@ fn write_tables(
             None => report.edited_outside.push(table.name().clone()),
         }
     }
+    let snapshot = Snapshot::new(inner.flush.visible(), Arc::clone(&inner.store));
+    // Nothing depends on these.
+    drop(write_snapshots(inner, &snapshot, &logged));
     begin_journal_anew(inner, names.is_none())?;
     Ok(report)
 }
@@ -198,14 +204,18 @@ pub(super) fn pack(inner: &Inner, table: &TableState) -> Result<Folded> {
     pack_everything(&inner.store.history(table.name()))
 }
 
-/// Puts the frames that lack a line into the index, and their users into the dictionary.
-fn log_frames(inner: &Inner, state: &State, users: &mut UserDictionary) -> Result<()> {
+/// Puts the frames that lack a line into the index, and their users into the dictionary; tells which.
+fn log_frames(
+    inner: &Inner,
+    state: &State,
+    users: &mut UserDictionary,
+) -> Result<Vec<Arc<FrameInfo>>> {
     let (storage, kept) = (inner.store.storage(), inner.store.limits().log_lines);
     let mut index = FrameIndex::read(storage, users)?;
     let newest = index.newest();
     let frames: Vec<_> = state.frames().filter(|frame| frame.timestamp > newest).cloned().collect();
     if frames.is_empty() {
-        return Ok(());
+        return Ok(frames);
     }
     let known = users.count();
     for frame in &frames {
@@ -214,7 +224,8 @@ fn log_frames(inner: &Inner, state: &State, users: &mut UserDictionary) -> Resul
     if users.count() > known {
         users.write(storage)?;
     }
-    index.append(frames, users, kept)
+    index.append(frames.clone(), users, kept)?;
+    Ok(frames)
 }
 
 /// Begins the journal anew if no table needs it any more.

@@ -15,6 +15,7 @@ use reedbase_plugin_api::{
 
 use super::checkpoint;
 use super::inner::{Head, Inner};
+use super::open_frame::OpenFrame;
 use super::table_file::TableFile;
 use super::transaction::{Transaction, Work, changeset};
 use crate::clock::next_timestamp;
@@ -30,13 +31,15 @@ use crate::table::{Difference, Edit, Key, Stamp, Table};
 pub struct Commit {
     /// The frame; `None` if there was nothing to commit.
     pub frame: Option<Arc<FrameInfo>>,
+    /// The open frame that it is a step of: nothing is visible to others yet.
+    pub open_frame: Option<Arc<FrameInfo>>,
     /// The tables it touched whose files were edited outside: those edits wait to be adopted or discarded.
     pub edited_outside: Vec<TableName>,
 }
 
 impl Commit {
     /// That of nothing.
-    const NONE: Self = Self { frame: None, edited_outside: Vec::new() };
+    const NONE: Self = Self { frame: None, open_frame: None, edited_outside: Vec::new() };
 }
 
 impl Transaction {
@@ -68,6 +71,9 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
     let inner = Arc::clone(&transaction.inner);
     check_words(&transaction)?;
     inner.check_writable()?;
+    if let Some(frame) = transaction.frame.take() {
+        return commit_step(transaction, &frame);
+    }
     let touched: Vec<TableName> = transaction.work.keys().cloned().collect();
     let mut head = inner.head();
     load_touched(&head, &touched, &inner)?;
@@ -92,7 +98,41 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
     drop(head);
     inner.make_durable(position)?;
     checkpoint::if_due(&inner, &touched)?;
-    Ok(Commit { frame: Some(info), edited_outside: edited(&touched, &inner)? })
+    let edited_outside = edited(&touched, &inner)?;
+    Ok(Commit { frame: Some(info), open_frame: None, edited_outside })
+}
+
+/// Adds what a transaction did to an open frame.
+fn commit_step(mut transaction: Transaction, frame: &OpenFrame) -> Result<Commit> {
+    let inner = Arc::clone(&transaction.inner);
+    let snapshot = transaction.snapshot.clone();
+    let fitted = fit(&mut transaction, snapshot.state(), &inner)?;
+    if fitted.is_empty() {
+        return Ok(Commit::NONE);
+    }
+    let changes = fitted.into_iter().map(|fitted| fitted.into_change(|_, change| inline(change)));
+    let changes = changes.map(|made| made.map(|(change, _)| change)).collect::<Result<_>>()?;
+    frame.push(&inner, transaction.details, changes)?;
+    Ok(Commit { open_frame: Some(frame.info()), ..Commit::NONE })
+}
+
+fn inline(changeset: Changeset) -> Result<ChangeBody> {
+    let mut bytes = Vec::new();
+    RowsCodec.encode(std::slice::from_ref(&changeset), &mut bytes)?;
+    Ok(ChangeBody::Inline(Bytes::from(bytes)))
+}
+
+impl Fitted {
+    /// What the frame says of it, with the changeset where `place` puts it; and the table it makes.
+    fn into_change(
+        self,
+        place: impl FnOnce(&TableName, Changeset) -> Result<ChangeBody>,
+    ) -> Result<(TableChange, Table)> {
+        let Self { name: table, base, action, changeset, after, adopted } = self;
+        let body = place(&table, changeset)?;
+        let (size, rows) = (after.file_len(), after.rows());
+        Ok((TableChange { table, action, base, size, rows, adopted, body }, after))
+    }
 }
 
 /// Of these tables, those that were edited outside. Until a table has a file nobody can have.
@@ -195,17 +235,16 @@ fn make_frame(
     inner: &Inner,
 ) -> Result<(FrameRecord, Vec<(TableName, Table)>)> {
     let (mut changes, mut made) = (Vec::new(), Vec::new());
-    for Fitted { name, base, action, changeset, after, adopted } in fitted {
-        let body = if changeset.touched_bytes() > inner.store.limits().large_changeset {
-            write_large(&name, timestamp, base, changeset, inner)?
-        } else {
-            let mut bytes = Vec::new();
-            RowsCodec.encode(std::slice::from_ref(&changeset), &mut bytes)?;
-            ChangeBody::Inline(Bytes::from(bytes))
-        };
-        let (size, rows) = (after.file_len(), after.rows());
-        changes.push(TableChange { table: name.clone(), action, base, size, rows, adopted, body });
-        made.push((name, after.at_version(timestamp)));
+    for fitted in fitted {
+        let base = fitted.base;
+        let (change, after) = fitted.into_change(|name, changeset| {
+            match changeset.touched_bytes() > inner.store.limits().large_changeset {
+                true => write_large(name, timestamp, base, changeset, inner),
+                false => inline(changeset),
+            }
+        })?;
+        made.push((change.table.clone(), after.at_version(timestamp)));
+        changes.push(change);
     }
     let info = FrameInfo {
         timestamp,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use reedbase_plugin_api::{Error, ErrorKind, NodeId, Result, Timestamp};
 use toml_edit::{DocumentMut, Item, value};
 
-use crate::log::{ACTIONS_PATH, UserDictionary, actions_text};
+use crate::log::{UserDictionary, actions_text};
+use crate::registry::{self, ACTIONS_PATH, CONFIG_PATH};
 use crate::storage::Storage;
-
-/// The path of the file.
-const PATH: &str = "config.toml";
 
 /// The newest format of a database that this version reads, and the one it writes.
 const FORMAT: i64 = 1;
+
+/// For how many days snapshots of frames are kept, unless the settings say otherwise.
+const RETENTION_DAYS: i64 = 365;
 
 /// What stays out of git: the journal, the cache and the locks belong to one machine.
 const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n*.old\n";
@@ -23,6 +24,8 @@ const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n*.
 pub struct Config {
     /// This location of the database.
     pub node: NodeId,
+    /// For how many days snapshots of frames are kept: `frame.retention.days`.
+    pub frame_retention_days: i64,
 }
 
 impl Config {
@@ -32,8 +35,8 @@ impl Config {
     /// [`NotFound`](ErrorKind::NotFound) if the folder is no database,
     /// [`NewerFormat`](ErrorKind::NewerFormat), or what is wrong with the file.
     pub fn read(storage: &dyn Storage) -> Result<Self> {
-        let path = storage.full_path(PATH);
-        let text = storage.read(PATH)?.ok_or_else(|| {
+        let path = storage.full_path(CONFIG_PATH);
+        let text = registry::read(storage, CONFIG_PATH)?.ok_or_else(|| {
             Error::not_found("there is no ReedBase database here")
                 .at_path(storage.root())
                 .help("make one with: rdb db:init")
@@ -41,7 +44,7 @@ impl Config {
         Self::parse(&String::from_utf8_lossy(&text)).map_err(|error| error.at_path(path))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| {
             Error::corrupt(format!("the settings of the database are damaged: {what}"))
                 .help("restore the file from a backup")
@@ -60,7 +63,9 @@ impl Config {
         }
         let node = document.get("node").and_then(Item::as_str).unwrap_or_default();
         let node = node.parse().map_err(|_| wrong("`node` is missing"))?;
-        Ok(Self { node })
+        let days = retention(&document)
+            .ok_or_else(|| wrong("`frame.retention.days` is not a number of days"))?;
+        Ok(Self { node, frame_retention_days: days })
     }
 
     /// Makes an empty database.
@@ -68,7 +73,7 @@ impl Config {
     /// # Errors
     /// [`AlreadyExists`](ErrorKind::AlreadyExists), or those of the storage.
     pub fn init(storage: &Arc<dyn Storage>, now: Timestamp) -> Result<Self> {
-        if storage.read(PATH)?.is_some() {
+        if registry::read(&**storage, CONFIG_PATH)?.is_some() {
             return Err(Error::new(ErrorKind::AlreadyExists, "there is a database here already")
                 .at_path(storage.root())
                 .help("use it, or choose another folder"));
@@ -80,16 +85,26 @@ impl Config {
         for folder in ["", "journal", "tables", "frames", "registry"] {
             storage.create_folder(folder)?;
         }
-        storage.replace(ACTIONS_PATH, actions_text().as_bytes())?;
+        registry::write(&**storage, ACTIONS_PATH, actions_text().as_bytes())?;
         UserDictionary::new(now).write(storage)?;
         storage.replace(".gitignore", GIT_IGNORE.as_bytes())?;
         let mut document = DocumentMut::new();
         document.insert("format", value(FORMAT));
         document.insert("node", value(node.to_string()));
         // The settings come last: a folder is a database once it has them.
-        storage.replace(PATH, document.to_string().as_bytes())?;
+        storage.replace(CONFIG_PATH, document.to_string().as_bytes())?;
         storage.sync_folder("")?;
-        Ok(Self { node })
+        registry::complete(&**storage)?;
+        Ok(Self { node, frame_retention_days: RETENTION_DAYS })
+    }
+}
+
+/// What `frame.retention.days` says; `None` if that is no number of days.
+fn retention(document: &DocumentMut) -> Option<i64> {
+    let item = document.get("frame").and_then(|frame| frame.get("retention")?.get("days"));
+    match item {
+        Some(item) => item.as_integer().filter(|days| *days >= 0),
+        None => Some(RETENTION_DAYS),
     }
 }
 
@@ -115,5 +130,14 @@ mod tests {
         assert_eq!(kind("node = \"000000000001\""), ErrorKind::Corrupt);
         assert_eq!(kind("format = 1"), ErrorKind::Corrupt);
         assert_eq!(kind("format = "), ErrorKind::Corrupt);
+        let days = |text: &str| {
+            let text = format!("format = 1\nnode = \"000000000001\"\n{text}");
+            Config::parse(&text).map(|config| config.frame_retention_days)
+        };
+        assert_eq!(days("").unwrap(), 365);
+        assert_eq!(days("frame.retention.days = 730").unwrap(), 730);
+        assert_eq!(days("[frame]\nretention.days = 0").unwrap(), 0);
+        assert!(days("frame.retention.days = \"many\"").is_err());
+        assert!(days("frame.retention.days = -1").is_err());
     }
 }

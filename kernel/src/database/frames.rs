@@ -14,16 +14,17 @@ pub(super) struct Frames {
     known: Arc<KnownFrames>,
     /// Those that are only in the journal, oldest first.
     young: Vec<Arc<FrameInfo>>,
-    /// The newest that is shown.
+    /// The newest of the index that is shown.
     until: Timestamp,
 }
 
 impl Frames {
     pub(super) fn of(inner: &Inner, snapshot: &Snapshot) -> Result<Self> {
         let known = inner.frames.get(inner.store.storage())?;
-        let newest = known.index.newest();
+        let until = snapshot.state().until();
+        let newest = known.index.newest().min(until);
         let young = snapshot.state().frames().filter(|frame| frame.timestamp > newest);
-        Ok(Self { young: young.cloned().collect(), known, until: snapshot.frame() })
+        Ok(Self { young: young.cloned().collect(), known, until })
     }
 
     /// Some frames that are in no index.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Result, TableName, Timestamp};
+use reedbase_plugin_api::{Error, Result, TableName, Timestamp};
 
 use super::adopt::{self, Adopt};
 use super::checkpoint::{self, CheckpointReport};
@@ -11,10 +11,12 @@ use super::commit::Commit;
 use super::config::Config;
 use super::frames::Frames;
 use super::inner::{Checkpoints, Inner, Settings};
+use super::open_frame::OpenFrame;
 use super::outside::{self, OutsideEdit};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
 use super::transaction::Transaction;
+use super::uncommitted;
 use super::when;
 use crate::clock::{Clock, SystemClock};
 use crate::delta::export_patch;
@@ -23,6 +25,7 @@ use crate::history::Folded;
 use crate::limits::Limits;
 use crate::log::{UserDictionary, check_actions};
 use crate::progress::{Progress, Silent};
+use crate::registry::{ACTIONS_PATH, USERS_PATH};
 use crate::storage::{FileSystem, Storage};
 use crate::store::retry;
 use crate::table::pieces;
@@ -31,7 +34,9 @@ use crate::table::pieces;
 /// open.
 #[derive(Debug, Clone)]
 pub struct Database {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
+    /// The open frame that it shows, and that transactions are steps of.
+    pub(super) frame: Option<Arc<OpenFrame>>,
 }
 
 /// How to open a database.
@@ -122,10 +127,13 @@ impl OpenOptions {
             }
             config => config?,
         };
-        let inner = Arc::new(Inner::open(storage, config, self.settings)?);
+        let mut inner = Inner::open(storage, config, self.settings)?;
+        let crashed = uncommitted::note_crashed(&inner)?;
+        inner.notices.extend(crashed);
+        let inner = Arc::new(inner);
         // Edits saved from now on are made from what was adopted: that its files are ours must be known.
         adopt::finish(&inner);
-        Ok(Database { inner })
+        Ok(Database { inner, frame: None })
     }
 }
 
@@ -154,6 +162,15 @@ impl Database {
     /// # Errors
     /// Damage of the journal, or those of the storage.
     pub fn snapshot(&self) -> Result<Snapshot> {
+        let newest = self.newest()?;
+        match &self.frame {
+            Some(frame) => frame.snapshot(&self.inner, &newest),
+            None => Ok(newest),
+        }
+    }
+
+    /// The newest state that everybody sees.
+    pub(super) fn newest(&self) -> Result<Snapshot> {
         self.inner.refresh()?;
         Ok(Snapshot::new(self.inner.flush.visible(), Arc::clone(&self.inner.store)))
     }
@@ -173,7 +190,9 @@ impl Database {
     /// # Errors
     /// Those of [`snapshot`](Self::snapshot).
     pub fn begin(&self) -> Result<Transaction> {
-        Ok(Transaction::new(Arc::clone(&self.inner), self.snapshot()?))
+        let mut transaction = Transaction::new(Arc::clone(&self.inner), self.snapshot()?);
+        transaction.frame.clone_from(&self.frame);
+        Ok(transaction)
     }
 
     /// Writes what the journal holds into the tables' files, all of them or those named.
@@ -181,8 +200,7 @@ impl Database {
     /// # Errors
     /// Those of the storage. An outside edit is no error: the table's file is left as it is.
     pub fn checkpoint(&self, tables: &[&str]) -> Result<CheckpointReport> {
-        let snapshot = self.snapshot()?;
-        let names = names_of(&snapshot, tables)?;
+        let names = names_of(&self.newest()?, tables)?;
         checkpoint::checkpoint(&self.inner, (!tables.is_empty()).then_some(names.as_slice()))
     }
 
@@ -192,7 +210,7 @@ impl Database {
     /// # Errors
     /// Those of the storage.
     pub fn edited_outside(&self) -> Result<Vec<TableName>> {
-        outside::edited_tables(&self.inner, &self.snapshot()?)
+        outside::edited_tables(&self.inner, &self.newest()?)
     }
 
     /// What somebody did to a table's files outside ReedBase; `None` if nobody did anything. Cost: reading the file
@@ -215,7 +233,7 @@ impl Database {
         base: Option<Timestamp>,
         file: Option<&str>,
     ) -> Result<Option<OutsideEdit>> {
-        outside::read(&self.inner, &self.snapshot()?, table, base, file)
+        outside::read(&self.inner, &self.newest()?, table, base, file)
     }
 
     /// Takes outside edits in, as one frame. The files stay as they are.
@@ -226,7 +244,14 @@ impl Database {
     /// [`OutsideEdit`](reedbase_plugin_api::ErrorKind::OutsideEdit) if it removes more than half of the rows, unless
     /// forced; or those of a commit.
     pub fn adopt(&self, edits: Vec<OutsideEdit>, how: &Adopt) -> Result<Commit> {
-        adopt::adopt(&self.inner, self.snapshot()?, edits, how)
+        if let Some(frame) = &self.frame {
+            return Err(Error::usage(
+                "an outside edit is a frame of its own, not a step of an open one",
+            )
+            .at_frame(frame.info().timestamp)
+            .help("adopt it without --frame, and without REED_FRAME"));
+        }
+        adopt::adopt(&self.inner, self.newest()?, edits, how)
     }
 
     /// Puts the newest versions of tables in the place of their files. What was edited outside stays beside them,
@@ -235,7 +260,7 @@ impl Database {
     /// # Errors
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for a table, or those of the storage.
     pub fn discard(&self, tables: &[&str]) -> Result<CheckpointReport> {
-        let snapshot = self.snapshot()?;
+        let snapshot = self.newest()?;
         let names = names_of(&snapshot, tables)?;
         adopt::discard(&self.inner, &snapshot, &names)
     }
@@ -245,7 +270,7 @@ impl Database {
     /// # Errors
     /// Those of the storage.
     pub fn status(&self) -> Result<Status> {
-        let snapshot = self.snapshot()?;
+        let snapshot = self.newest()?;
         status::status(&self.inner, &snapshot)
     }
 
@@ -273,7 +298,7 @@ impl Database {
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or those of the storage.
     pub fn pack(&self, table: &str) -> Result<Folded> {
         self.checkpoint(&[table])?;
-        let snapshot = self.snapshot()?;
+        let snapshot = self.newest()?;
         checkpoint::pack(&self.inner, find_table(snapshot.state(), table)?)
     }
 
@@ -297,13 +322,15 @@ impl Database {
         UserDictionary::read(&**self.inner.store.storage())
     }
 
-    /// Checks the dictionaries, and counts the actions and the users.
+    /// Checks the files of the dictionaries as they stand, edits included, and counts the actions and the users.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn check_dictionaries(&self) -> Result<(u64, u64)> {
-        let actions = check_actions(&**self.inner.store.storage())?;
-        Ok((actions, self.users()?.count() as u64))
+        let storage = &**self.inner.store.storage();
+        let actions = check_actions(storage, storage.read(ACTIONS_PATH)?)?;
+        let users = UserDictionary::parse(&storage.read(USERS_PATH)?.unwrap_or_default(), storage)?;
+        Ok((actions, users.count() as u64))
     }
 
     /// The folder.

@@ -14,6 +14,7 @@ use crate::journal::{Journal, Position, Scan};
 use crate::limits::Limits;
 use crate::log::{FrameCache, complete_actions};
 use crate::progress::Progress;
+use crate::registry;
 use crate::state::State;
 use crate::storage::{Access, LockFile, LockGuard, LockMode, Storage};
 use crate::store::Store;
@@ -105,9 +106,11 @@ impl Inner {
         };
         let (position, file) = (head.journal.position(), head.journal.file());
         if lock.is_some() {
-            complete_actions(&*storage)?;
             // What is found in the journal may never have been synced by whoever wrote it.
             file.sync()?;
+        }
+        if let Some(lock) = &checkpoint_lock {
+            complete_registry(&*storage, lock)?;
         }
         let flush = Flush::new(position, file, Arc::clone(&head.state));
         let notices = scan
@@ -264,6 +267,18 @@ impl Head {
         let state = Arc::new(state.at(journal.newest()));
         Ok((Self { journal, state }, scan))
     }
+}
+
+/// Adds what a database made by an older version lacks. If another process is at work on the files, it did that, or the
+/// next to open does.
+fn complete_registry(storage: &dyn Storage, lock: &Mutex<Box<dyn LockFile>>) -> Result<()> {
+    let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
+    if !lock.try_lock(LockMode::Exclusive)? {
+        return Ok(());
+    }
+    let done = registry::complete(storage).and_then(|()| complete_actions(storage));
+    lock.unlock()?;
+    done
 }
 
 impl Drop for Inner {

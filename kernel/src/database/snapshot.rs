@@ -37,6 +37,11 @@ impl Snapshot {
         Ok(Self::new(Arc::new(state), Arc::clone(&self.store)))
     }
 
+    /// Another state in its place, which was made of this one.
+    pub(super) fn with_state(&self, state: State) -> Self {
+        Self::new(Arc::new(state), Arc::clone(&self.store))
+    }
+
     pub(super) fn store(&self) -> &Arc<Store> {
         &self.store
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Bytes, Changeset, Error, ErrorKind, Result, Schema, SchemaText, Shape, TableName, Timestamp,
-    row,
+    Bytes, Changeset, Error, ErrorKind, Lines, Result, Schema, SchemaText, Shape, TableName,
+    Timestamp, row,
 };
 
 use super::inner::Inner;
+use super::open_frame::OpenFrame;
 use super::row::{Cell, Row};
 use super::snapshot::{Snapshot, find_column, find_table};
 use crate::frame::{Action, Adopted};
@@ -27,6 +28,8 @@ pub struct Transaction {
     pub(super) user: Option<String>,
     pub(super) name: Option<String>,
     pub(super) details: BTreeMap<String, String>,
+    /// The open frame that it is a step of.
+    pub(super) frame: Option<Arc<OpenFrame>>,
 }
 
 /// What a transaction does to one table.
@@ -36,6 +39,13 @@ pub(super) enum Work {
     Rows { edit: Box<Edit>, action: Action },
     /// Another table in its place, or a new one.
     Whole(Box<Whole>),
+}
+
+impl Work {
+    /// Whether it does nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Rows { edit, .. } if edit.is_empty())
+    }
 }
 
 /// A whole table that replaces another.
@@ -48,6 +58,40 @@ pub(super) struct Whole {
     pub(super) action: Action,
     /// The outside edit that it takes in.
     pub(super) adopted: Option<Adopted>,
+}
+
+impl Whole {
+    /// A table that is made.
+    pub(super) fn new_table(after: Table) -> Result<Self> {
+        let shape = after.shape();
+        let file = after.to_bytes()?;
+        let bytes = file.slice(shape.header().len()..);
+        let lines = Lines { start: 0, count: after.lines(), bytes };
+        let schema = after.schema().cloned();
+        let changeset = Changeset {
+            before: None,
+            after: (**shape).clone(),
+            schema: schema.map(|after| SchemaText { before: Bytes::new(), after }),
+            removed: Vec::new(),
+            added: if lines.count > 0 { vec![lines] } else { Vec::new() },
+            moves: Vec::new(),
+            salt: draw_salt()?,
+        };
+        let (base, action) = (Timestamp::ZERO, Action::INIT);
+        Ok(Self { base, after, changeset, action, adopted: None })
+    }
+
+    /// A table in the place of another; `None` if they are the same. Both must be bases.
+    pub(super) fn replacing(
+        before: &Table,
+        after: Table,
+        base: Timestamp,
+        action: Action,
+    ) -> Result<Option<Self>> {
+        let changeset = compare(before, &after)?;
+        let whole = Self { base, after, changeset, action, adopted: None };
+        Ok((!whole.changeset.is_empty()).then_some(whole))
+    }
 }
 
 /// A table to be made.
@@ -110,7 +154,7 @@ impl Transaction {
     pub(super) fn new(inner: Arc<Inner>, snapshot: Snapshot) -> Self {
         let (work, details) = (BTreeMap::new(), BTreeMap::new());
         let stamp = Stamp::new(Timestamp::ZERO);
-        Self { inner, snapshot, stamp, work, user: None, name: None, details }
+        Self { inner, snapshot, stamp, work, user: None, name: None, details, frame: None }
     }
 
     /// Who makes the frame; without it, whom the database was opened for.
@@ -249,27 +293,10 @@ impl Transaction {
                 .at_table(name.as_str())
                 .help("choose another name with --table, or replace its content with --replace"));
         }
-        let shape = table.shape()?;
-        let base = table.base(&shape)?;
-        let lines = reedbase_plugin_api::Lines {
-            start: 0,
-            count: u64::from(base.lines()),
-            bytes: table.text.slice(shape.header().len()..),
-        };
+        let base = table.base(&table.shape()?)?;
         let text = Bytes::from(schema::to_text(&table.schema));
-        let changeset = Changeset {
-            before: None,
-            after: (*shape).clone(),
-            schema: Some(SchemaText { before: Bytes::new(), after: text.clone() }),
-            removed: Vec::new(),
-            added: if lines.count > 0 { vec![lines] } else { Vec::new() },
-            moves: Vec::new(),
-            salt: draw_salt()?,
-        };
-        let after = Table::new(base, Timestamp::ZERO).with_schema(Some(text));
-        let (base, action, adopted) = (Timestamp::ZERO, Action::INIT, None);
-        let whole = Whole { base, after, changeset, action, adopted };
-        self.work.insert(name, Work::Whole(Box::new(whole)));
+        let made = Table::new(base, Timestamp::ZERO).with_schema(Some(text));
+        self.work.insert(name, Work::Whole(Box::new(Whole::new_table(made)?)));
         Ok(())
     }
 
@@ -328,9 +355,7 @@ impl Transaction {
         base: Timestamp,
         action: Action,
     ) -> Result<()> {
-        let changeset = compare(before, &after)?;
-        if !changeset.is_empty() {
-            let whole = Whole { base, after, changeset, action, adopted: None };
+        if let Some(whole) = Whole::replacing(before, after, base, action)? {
             self.work.insert(name, Work::Whole(Box::new(whole)));
         }
         Ok(())
@@ -338,7 +363,7 @@ impl Transaction {
 
     /// Whether nothing was changed.
     pub fn is_empty(&self) -> bool {
-        self.work.values().all(|work| matches!(work, Work::Rows { edit, .. } if edit.is_empty()))
+        self.work.values().all(Work::is_empty)
     }
 
     pub(super) fn edit(

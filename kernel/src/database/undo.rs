@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Error, ErrorKind, Result, TableName, Timestamp};
 
+use super::frame_list::REVERTS;
 use super::history::{Diff, RowDiff};
 use super::outside::Conflict;
 use super::row::{Row, same, spelled_for};
@@ -97,6 +98,7 @@ impl Transaction {
             undo.push((name, Some(diff)));
         }
         if conflicts.is_empty() {
+            self.details.insert(REVERTS.to_owned(), frame.id().to_string());
             for (name, diff) in undo {
                 self.undo(name, diff, before)?;
             }

@@ -179,8 +179,11 @@ impl Versions {
         Ok(())
     }
 
-    /// The link of the hash chain at a version.
-    fn hash_of(&self, version: Timestamp) -> Result<[u8; 32]> {
+    /// The link of the hash chain at a version. Inside packs links are not stored.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) where it is not stored.
+    pub fn hash_of(&self, version: Timestamp) -> Result<[u8; 32]> {
         if version == Timestamp::ZERO {
             return Ok([0; 32]);
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use reedbase_plugin_api::{Changeset, Error, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
 use crate::delta::{
     Codecs, Compression, DeltaFile, Pack, VersionInfo, delta_name, delta_timestamp,
@@ -170,6 +170,12 @@ impl Versions {
     /// The newest version on disk; zero if there is none.
     pub fn newest(&self) -> Timestamp {
         self.list.last().map_or(Timestamp::ZERO, |version| version.timestamp)
+    }
+
+    /// The node that made a version.
+    pub fn node_of(&self, version: Timestamp) -> Option<NodeId> {
+        let at = self.list.binary_search_by_key(&version, |known| known.timestamp).ok()?;
+        self.list.get(at).map(|version| version.node)
     }
 
     /// Which versions lie after one and not after another.

@@ -24,5 +24,7 @@
 mod record;
 mod segment;
 mod tail;
+mod open_frame;
 
+pub use open_frame::{OpenFile, Standing, path_of};
 pub use tail::{Journal, Position, Scan};

@@ -4,19 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, Result, Timestamp, row};
+use reedbase_plugin_api::{Bytes, Error, Result, Timestamp, row};
 
 use crate::frame::Action;
+use crate::registry::{self, ACTIONS_PATH, USERS_PATH};
 use crate::storage::Storage;
 
 const ACTIONS: &str = "code|name|description";
 const USERS: &str = "code|username|created_at";
-
-/// The path of the dictionary of users.
-pub const USERS_PATH: &str = "registry/users.dict";
-
-/// The path of the dictionary of actions.
-pub const ACTIONS_PATH: &str = "registry/actions.dict";
 
 /// The text of `actions.dict`.
 pub fn actions_text() -> String {
@@ -27,19 +22,19 @@ pub fn actions_text() -> String {
     text
 }
 
-/// Checks `actions.dict`, which nothing but people reads: every code that this version knows must stand there
+/// Checks a text of `actions.dict`, which nothing but people reads: every code that this version knows must stand there
 /// under its name. Returns how many there are.
 ///
 /// # Errors
 /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
-pub fn check_actions(storage: &dyn Storage) -> Result<u64> {
+pub fn check_actions(storage: &dyn Storage, text: Option<Bytes>) -> Result<u64> {
     let damaged = |line: u64, what: &str| {
         Error::corrupt(format!("the dictionary of actions is damaged: {what}"))
             .at_path(storage.full_path(ACTIONS_PATH))
             .at_line(line)
             .help("restore the file from a backup")
     };
-    let text = storage.read(ACTIONS_PATH)?.ok_or_else(|| damaged(1, "it is missing"))?;
+    let text = text.ok_or_else(|| damaged(1, "it is missing"))?;
     let mut lines = (1_u64..).zip(text.split_inclusive(|byte| *byte == b'\n'));
     if lines.next().is_none_or(|(_, line)| row::content(line) != ACTIONS.as_bytes()) {
         return Err(damaged(1, "the header is expected"));
@@ -67,9 +62,9 @@ pub fn check_actions(storage: &dyn Storage) -> Result<u64> {
 /// Those of the storage.
 pub fn complete_actions(storage: &dyn Storage) -> Result<()> {
     let known = actions_text();
-    match storage.read(ACTIONS_PATH)? {
+    match registry::read(storage, ACTIONS_PATH)? {
         Some(text) if text.len() < known.len() && known.as_bytes().starts_with(&text) => {
-            storage.replace(ACTIONS_PATH, known.as_bytes())
+            registry::write(storage, ACTIONS_PATH, known.as_bytes())
         }
         _ => Ok(()),
     }
@@ -95,7 +90,17 @@ impl UserDictionary {
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line if it is not what was written.
     pub fn read(storage: &dyn Storage) -> Result<Self> {
-        let Some(text) = storage.read(USERS_PATH)? else { return Ok(Self::new(Timestamp::ZERO)) };
+        match registry::read(storage, USERS_PATH)? {
+            Some(text) => Self::parse(&text, storage),
+            None => Ok(Self::new(Timestamp::ZERO)),
+        }
+    }
+
+    /// The dictionary that a text makes.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn parse(text: &[u8], storage: &dyn Storage) -> Result<Self> {
         let path = storage.full_path(USERS_PATH);
         let mut users = Self::default();
         for (number, line) in (1_u64..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
@@ -150,7 +155,7 @@ impl UserDictionary {
         self.names.iter().map(|(name, created)| (name.as_str(), *created))
     }
 
-    /// Writes the dictionary.
+    /// Writes the dictionary. Needs the checkpoint's lock.
     ///
     /// # Errors
     /// Those of the storage.
@@ -161,8 +166,7 @@ impl UserDictionary {
             let cells = [Some(code.as_str()), Some(name.as_str()), Some(created.as_str())];
             text.extend_from_slice(&row::write_row(&cells, b'|', b"\n"));
         }
-        storage.replace(USERS_PATH, &text)?;
-        storage.sync_folder("registry")
+        registry::write(&**storage, USERS_PATH, &text)
     }
 }
 
@@ -185,6 +189,7 @@ mod tests {
         for damage in
             ["code|username|created_at\n0|a|1\n0|b|2\n", "x\n", "code|username|created_at\n0|a\n"]
         {
+            storage.remove(registry::MARK_PATH).unwrap();
             storage.write_new(USERS_PATH, damage.as_bytes()).unwrap();
             assert!(UserDictionary::read(&*storage).unwrap_err().is_corrupt(), "{damage}");
         }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reedbase_plugin_api::Result;
 
-use super::dictionary::USERS_PATH;
 use super::{FrameIndex, UserDictionary};
+use crate::registry::MARK_PATH;
 use crate::storage::{Stat, Storage};
 
 /// The index of frames, kept in memory.
@@ -47,5 +47,5 @@ impl FrameCache {
 
 /// How the files look; the index is read after that, so that it is never older than they are.
 fn look(storage: &dyn Storage) -> Result<Files> {
-    Ok((storage.list("frames")?, storage.stat("frames/index.csv")?, storage.stat(USERS_PATH)?))
+    Ok((storage.list("frames")?, storage.stat("frames/index.csv")?, storage.stat(MARK_PATH)?))
 }

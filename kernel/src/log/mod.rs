@@ -7,11 +7,11 @@ mod versions;
 mod frame_pack;
 mod frames;
 mod frame_cache;
+mod frame_log;
 
-pub use dictionary::{
-    ACTIONS_PATH, USERS_PATH, UserDictionary, actions_text, check_actions, complete_actions,
-};
+pub use dictionary::{UserDictionary, actions_text, check_actions, complete_actions};
 pub use frame_cache::{FrameCache, KnownFrames};
+pub use frame_log::{FrameEvent, FrameLog};
 pub use frames::{FrameIndex, NotAfter};
 pub use lines::LogFile;
 pub use versions::{Version, VersionLog, chain_hash, from_hex, to_hex};

@@ -1,6 +1,6 @@
 //! The real disk: Linux and macOS, local file systems.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -215,6 +215,18 @@ impl LockFile for DiskFile {
             LockMode::Exclusive => self.file.lock(),
         };
         locked.map_err(self.fail("lock the file"))
+    }
+
+    fn try_lock(&self, mode: LockMode) -> Result<bool> {
+        let locked = match mode {
+            LockMode::Shared => self.file.try_lock_shared(),
+            LockMode::Exclusive => self.file.try_lock(),
+        };
+        match locked {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(self.fail("lock the file")(source)),
+        }
     }
 
     fn unlock(&self) -> Result<()> {

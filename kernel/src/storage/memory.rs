@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use reedbase_plugin_api::{Error, Result};
 
@@ -245,19 +245,45 @@ struct MemoryLock {
     held: Mutex<Option<LockMode>>,
 }
 
+/// Whether a lock that so many hold (-1: one alone) can be had.
+fn is_free(holders: i32, mode: LockMode) -> bool {
+    match mode {
+        LockMode::Shared => holders >= 0,
+        LockMode::Exclusive => holders == 0,
+    }
+}
+
+impl MemoryLock {
+    fn take(&self, mut holders: MutexGuard<'_, i32>, mode: LockMode) {
+        *holders = if mode == LockMode::Exclusive { -1 } else { *holders + 1 };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(mode);
+    }
+}
+
+impl Drop for MemoryLock {
+    /// As a file system does when the descriptor is closed.
+    fn drop(&mut self) {
+        drop(self.unlock());
+    }
+}
+
 impl LockFile for MemoryLock {
     fn lock(&self, mode: LockMode) -> Result<()> {
         let mut holders = self.state.holders.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = |holders: i32| match mode {
-            LockMode::Shared => holders >= 0,
-            LockMode::Exclusive => holders == 0,
-        };
-        while !free(*holders) {
+        while !is_free(*holders, mode) {
             holders = self.state.changed.wait(holders).unwrap_or_else(PoisonError::into_inner);
         }
-        *holders = if mode == LockMode::Exclusive { -1 } else { *holders + 1 };
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(mode);
+        self.take(holders, mode);
         Ok(())
+    }
+
+    fn try_lock(&self, mode: LockMode) -> Result<bool> {
+        let holders = self.state.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_free(*holders, mode) {
+            return Ok(false);
+        }
+        self.take(holders, mode);
+        Ok(true)
     }
 
     fn unlock(&self) -> Result<()> {

@@ -120,6 +120,9 @@ pub trait LockFile: Send + Sync + fmt::Debug {
     /// Waits for the lock; shared with other shared holders, or alone.
     fn lock(&self, mode: LockMode) -> Result<()>;
 
+    /// Takes the lock if that needs no waiting; tells whether it did.
+    fn try_lock(&self, mode: LockMode) -> Result<bool>;
+
     /// Gives it back.
     fn unlock(&self) -> Result<()>;
 }

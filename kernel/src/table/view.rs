@@ -327,6 +327,9 @@ impl Table {
     /// # Errors
     /// Those of reading the file.
     pub fn to_bytes(&self) -> Result<Bytes> {
+        if let Some(text) = self.base.text().filter(|_| self.is_base()) {
+            return Ok(text.clone());
+        }
         let mut file = Vec::with_capacity(usize::try_from(self.len).unwrap_or_default());
         self.for_each_piece(|piece| {
             file.extend_from_slice(&piece);

@@ -72,7 +72,18 @@ impl Diff {
             render::diff(edit.table.as_str(), &edit.diff, self.format, output)?;
             outside::warn(edit, output)?;
         }
-        if edits.is_empty() && !output.is_json() && self.format == DiffFormat::Text {
+        let settings = match self.table {
+            Some(_) => Vec::new(),
+            None => database.edited_settings()?,
+        };
+        for edit in &settings {
+            render::file_edit(edit, output)?;
+        }
+        if edits.is_empty()
+            && settings.is_empty()
+            && !output.is_json()
+            && self.format == DiffFormat::Text
+        {
             output.line("nothing was edited outside")?;
         }
         Ok(())

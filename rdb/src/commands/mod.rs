@@ -15,11 +15,13 @@ pub(crate) mod show;
 pub(crate) mod restore;
 pub(crate) mod revert;
 pub(crate) mod blame;
+pub(crate) mod frame;
 pub(crate) mod version;
 pub(crate) mod status;
 pub(crate) mod outside;
 pub(crate) mod watch;
 pub(crate) mod checkpoint;
+pub(crate) mod config;
 pub(crate) mod dict;
 
 use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
@@ -48,6 +50,13 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Restore(command) => command.run(global, output),
         Command::Revert(command) => command.run(global, output),
         Command::Blame(command) => command.run(global, output),
+        Command::FrameBegin(command) => command.run(global, output),
+        Command::FrameList(command) => command.run(global, output),
+        Command::FrameStatus(command) => command.run(global, output),
+        Command::FrameCommit(command) => command.run(global, output),
+        Command::FrameAbandon(command) => command.run(global, output),
+        Command::FrameRollback(command) => command.run(global, output),
+        Command::FrameCleanup(command) => command.run(global, output),
         Command::VersionList(command) => command.run(global, output),
         Command::VersionShow(command) => command.run(global, output),
         Command::VersionRollback(command) => command.run(global, output),
@@ -58,6 +67,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Discard(command) => command.run(global, output),
         Command::Watch(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
+        Command::ConfigGet(command) => command.run(global, output),
+        Command::ConfigSet(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),
         Command::DictValidate(command) => command.run(global, output),
@@ -107,6 +118,13 @@ fn committed(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
         output.notice(&format!(
             "{table} was edited outside: the edit waits (rdb diff --outside, then rdb adopt or rdb discard)"
         ));
+    }
+    if let Some(frame) = &commit.open_frame {
+        return if output.is_json() {
+            output.json(&json!({"open_frame": frame.id().to_string()}))
+        } else {
+            output.line(&format!("{what} (in the open frame {})", frame.timestamp))
+        };
     }
     let Some(frame) = &commit.frame else {
         return if output.is_json() {

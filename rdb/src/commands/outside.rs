@@ -60,11 +60,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Adopt {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
         let database = locate::open_for("adopting", global, output)?;
-        let (start, mut told) = (Instant::now(), false);
+        let (start, mut told, mut settings) = (Instant::now(), false, false);
         loop {
             let edits = edits(&database, &self.tables, &self.source)?;
+            if !told {
+                settings |= self.adopt_settings(&database, output)?;
+            }
             if edits.is_empty() {
-                return nothing(output);
+                return if settings { Ok(()) } else { nothing(output) };
             }
             let done = edits.iter().map(summary).collect::<Vec<_>>().join(", ");
             for edit in edits.iter().filter(|_| !told) {
@@ -85,6 +88,24 @@ impl Adopt {
                 commit => return adopted(&commit?, &done, output),
             }
         }
+    }
+}
+
+impl Adopt {
+    /// Where no table is named, config.toml and the dictionaries are meant, too. Tells whether one was adopted.
+    fn adopt_settings(&self, database: &Database, output: &mut Output) -> Result<bool> {
+        let edits = match self.tables.is_empty() {
+            true => database.edited_settings()?,
+            false => Vec::new(),
+        };
+        for edit in &edits {
+            database.adopt_settings(edit)?;
+            match output.is_json() {
+                true => output.json(&json!({"file": edit.path}))?,
+                false => output.line(&format!("{} counts as it is now", edit.path))?,
+            }
+        }
+        Ok(!edits.is_empty())
     }
 }
 
@@ -113,6 +134,20 @@ impl Discard {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
         let database = locate::open_for("discarding", global, output)?;
         let tables = named_or_edited(&database, &self.tables)?;
+        let settings = match self.tables.is_empty() {
+            true => database.edited_settings()?,
+            false => Vec::new(),
+        };
+        for edit in &settings {
+            let kept = database.discard_settings(edit)?;
+            if !output.is_json() {
+                let kept = kept.map(|kept| format!(": the edit stays in {kept}"));
+                output.line(&format!("{} is as it was{}", edit.path, kept.unwrap_or_default()))?;
+            }
+        }
+        if tables.is_empty() && !settings.is_empty() && !output.is_json() {
+            return Ok(());
+        }
         if tables.is_empty() {
             return nothing(output);
         }

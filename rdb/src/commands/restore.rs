@@ -38,7 +38,7 @@ pub(crate) struct Restore {
 pub(crate) struct Plan {
     /// Print what would change, and change nothing
     #[arg(long)]
-    plan: bool,
+    pub(super) plan: bool,
 }
 
 impl Restore {

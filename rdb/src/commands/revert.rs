@@ -25,20 +25,31 @@ pub(crate) struct Revert {
 
 impl Revert {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        let database = locate::open_for("reading the history", global, output)?;
-        let frame = database.frame_at(&self.frame)?;
-        let mut transaction = self.message.name(database.begin()?);
-        let found = transaction.revert(&frame)?;
-        if let Some(first) = found.first() {
-            if !output.is_json() {
-                conflicts(&found, ["since", "undo"], "a later frame changed this row", output)?;
-            }
-            return Err(Error::new(ErrorKind::Conflict, "later frames changed the same rows")
-                .at_frame(frame.timestamp)
-                .at_key(first.ours.key_text())
-                .help("restore single rows or cells: rdb restore TABLE KEY [COLUMN] --at TIME"));
-        }
-        let done = format!("frame {} is undone", frame.timestamp);
-        self.plan.finish(transaction.with_detail("reverts", frame.id().to_string()), &done, output)
+        revert(&self.frame, self.plan.plan, &self.message, global, output)
     }
+}
+
+/// Undoes a frame, or prints what that would change.
+pub(super) fn revert(
+    frame: &str,
+    plan: bool,
+    message: &Message,
+    global: &Global,
+    output: &mut Output,
+) -> Result<()> {
+    let database = locate::open_for("reading the history", global, output)?;
+    let frame = database.frame_at(frame)?;
+    let mut transaction = message.name(database.begin()?);
+    let found = transaction.revert(&frame)?;
+    if let Some(first) = found.first() {
+        if !output.is_json() {
+            conflicts(&found, ["since", "undo"], "a later frame changed this row", output)?;
+        }
+        return Err(Error::new(ErrorKind::Conflict, "later frames changed the same rows")
+            .at_frame(frame.timestamp)
+            .at_key(first.ours.key_text())
+            .help("restore single rows or cells: rdb restore TABLE KEY [COLUMN] --at TIME"));
+    }
+    let done = format!("frame {} is undone", frame.timestamp);
+    Plan { plan }.finish(transaction, &done, output)
 }

@@ -1,6 +1,6 @@
 //! `rdb status`
 
-use reedbase::{Database, Result, TableStatus};
+use reedbase::{Database, Result, Standing, TableStatus};
 use serde_json::json;
 
 use super::outside;
@@ -33,15 +33,19 @@ impl Status {
                     "kept": table.kept,
                 })
             });
+            let settings = database.edited_settings()?;
+            let settings: Vec<&str> = settings.iter().map(|edit| edit.path).collect();
             return output.json(&json!({
                 "path": database.path().display().to_string(),
                 "frame": status.frame.as_micros(),
                 "tables": tables.collect::<Vec<_>>(),
+                "edited_settings": settings,
             }));
         }
         output.line(&format!("database {}", database.path().display()))?;
         if status.tables.is_empty() {
-            return output.line("no tables yet: rdb import FILE.csv makes one");
+            output.line("no tables yet: rdb import FILE.csv makes one")?;
+            return self.advise(&database, &status, output);
         }
         let mut rows =
             vec![["table", ">rows", ">size", "changed", "file"].map(str::to_owned).to_vec()];
@@ -92,12 +96,33 @@ impl Status {
                 )),
             }
         }
+        for edit in database.edited_settings()? {
+            output.notice(&format!(
+                "{} was edited outside, and does not count yet: see it with rdb diff --outside, then rdb adopt or rdb discard",
+                edit.path
+            ));
+        }
         for table in &status.tables {
             for file in &table.kept {
                 let name = table.name.as_str();
                 output.notice(&format!(
                     "tables/{name}/{file} holds an edit that could not stay in its place: rdb adopt {name} --from {file} takes it in"
                 ));
+            }
+        }
+        for frame in database.uncommitted_frames()? {
+            let name = frame.info.name.as_deref().unwrap_or("without a name");
+            let steps = counted(frame.steps.len() as u64, "step");
+            match frame.standing {
+                Standing::Open => output.notice(&format!(
+                    "frame {} ({name}) is open, {steps} so far: rdb frame:commit makes it visible",
+                    frame.info.timestamp
+                )),
+                Standing::Crashed => output.notice(&format!(
+                    "frame {} ({name}) crashed: rdb frame:cleanup removes what is left of it",
+                    frame.info.timestamp
+                )),
+                Standing::Abandoned => {}
             }
         }
         let waits = |table: &TableStatus| table.behind > 0 && !table.edited_outside;
