@@ -28,5 +28,6 @@ pub mod history;
 pub mod store;
 pub mod state;
 pub mod database;
+pub mod verify;
 
 pub use limits::Limits;

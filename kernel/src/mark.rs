@@ -119,8 +119,7 @@ impl Mark {
     fn parse(text: &Bytes) -> Option<Option<Self>> {
         let text = std::str::from_utf8(text).ok()?;
         let (body, check) = text.split_once("check|")?;
-        let check = u32::from_str_radix(check.strip_suffix('\n')?, 16).ok()?;
-        if crc32fast::hash(body.as_bytes()) != check {
+        if check != format!("{:08X}\n", crc32fast::hash(body.as_bytes())) {
             return None;
         }
         let mut lines = body.lines();

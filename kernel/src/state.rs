@@ -300,7 +300,7 @@ impl TableState {
         }
         let mut then = Self::new(self.name.clone(), Timestamp::ZERO);
         then.until = self.until.min(at);
-        let versions = store.versions(&self.name)?;
+        let versions = self.versions(store)?;
         let logged = versions.list().iter().take_while(|version| version.timestamp <= then.until);
         if let Some(version) = logged.last() {
             then.version = version.timestamp;
@@ -337,9 +337,26 @@ impl TableState {
         }
     }
 
+    /// The versions on disk: all that the journal does not hold must be there.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the log or the pack.
+    pub fn versions(&self, store: &Store) -> Result<Arc<Versions>> {
+        let versions = store.versions(&self.name)?;
+        let needed = self.pending().next().map_or(self.version, |oldest| oldest.change.base);
+        if versions.newest() < needed {
+            let path = store.storage().full_path(&table_path(&self.name, "version.log"));
+            return Err(Error::corrupt("the log lacks the newest version")
+                .at_path(path)
+                .at_frame(needed)
+                .help("restore the file from a backup"));
+        }
+        Ok(versions)
+    }
+
     /// The newest version in the log that counts, made of the one on disk; `None` if there is none.
     fn rewind(&self, table: Option<&Table>, store: &Store) -> Result<Option<Table>> {
-        let versions = store.versions(&self.name)?;
+        let versions = self.versions(store)?;
         let version = self.newest_logged(&versions).map(|version| version.timestamp);
         version.map(|version| Ok(rebuild(&versions, version, table)?.rewound())).transpose()
     }

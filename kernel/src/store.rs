@@ -115,7 +115,13 @@ impl Store {
                 let schema = self.schema_of(&mark, table)?;
                 Table::new(Arc::new(base), mark.version).with_schema(schema)
             }
-            None => self.history(table).rebuild(mark.version)?,
+            None => self.history(table).rebuild(mark.version).map_err(|error| {
+                let log = || self.storage.full_path(&table_path(table, "version.log"));
+                match error.is_not_found() {
+                    true => Error::corrupt("the log lacks the version of the table").at_path(log()),
+                    false => error,
+                }
+            })?,
         };
         Ok(Some(Stored { table, mark }))
     }

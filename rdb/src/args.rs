@@ -138,6 +138,8 @@ pub(crate) enum Command {
     /// Put all versions of tables into packs
     #[command(name = "version:pack")]
     VersionPack(commands::version::Pack),
+    /// Read everything and check it
+    Verify(commands::verify::Verify),
     /// Print settings of the database
     #[command(name = "config:get")]
     ConfigGet(commands::config::Get),

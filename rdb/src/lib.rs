@@ -36,7 +36,7 @@ pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::journal::Standing;
 pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
-pub use reedbase_kernel::{Limits, clock, progress, storage};
+pub use reedbase_kernel::{Limits, clock, progress, storage, verify};
 pub use reedbase_plugin_api::{
     Column, ColumnType, Error, ErrorKind, FrameId, Position, Result, Schema, TableName, Timestamp,
     Value,

@@ -22,11 +22,16 @@ pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
     open_with(OpenOptions::new(), global, output)
 }
 
+/// The folder of the database that the command is about.
+pub(crate) fn folder(global: &Global) -> Result<PathBuf> {
+    match &global.db {
+        Some(path) => Ok(path.clone()),
+        None => nearest(&current_folder()?),
+    }
+}
+
 fn open_with(options: OpenOptions, global: &Global, output: &mut Output) -> Result<Database> {
-    let path = match &global.db {
-        Some(path) => path.clone(),
-        None => nearest(&current_folder()?)?,
-    };
+    let path = folder(global)?;
     let options = options.user(user(global)).checkpoints(Checkpoints::Eager);
     let database = options.open(path)?;
     for notice in database.notices() {

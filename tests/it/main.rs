@@ -25,6 +25,8 @@ mod model;
 mod sessions;
 /// 120 days of five real tables.
 mod replay;
+/// Every byte of a small database, changed.
+mod poke;
 /// Mutated files, fed to every decoder.
 mod decoders;
 /// Licences and sources of all crates.

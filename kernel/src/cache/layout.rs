@@ -17,14 +17,15 @@ use crate::wire::Reader;
 const MAGIC: &[u8; 8] = b"RDBCACHE";
 const FORMAT: u32 = 1;
 
-fn path(table: &TableName) -> String {
+/// The path of the layout of a table.
+pub fn layout_path(table: &TableName) -> String {
     format!("cache/tables/{table}.hashmap")
 }
 
 /// The layout of the file with this hash, if the cache has it.
 pub fn read_layout(storage: &dyn Storage, table: &TableName, sha256: &[u8; 32]) -> Option<Layout> {
     // Nothing in the cache is needed: a file that cannot be read is as good as none.
-    let bytes = storage.read(&path(table)).ok()??;
+    let bytes = storage.read(&layout_path(table)).ok()??;
     parse(&bytes, sha256)
 }
 
@@ -62,7 +63,7 @@ pub fn write_layout(
     layout: &Layout,
 ) -> Result<()> {
     storage.create_folder("cache/tables")?;
-    let mut file = FileWriter::create(storage, &path(table))?;
+    let mut file = FileWriter::create(storage, &layout_path(table))?;
     let order: u32 = match layout.order {
         None => 0,
         Some(KeyOrder::Number) => 1,

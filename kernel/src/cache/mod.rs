@@ -5,4 +5,4 @@ mod layout;
 mod copy;
 
 pub use copy::{open_copy, write_copy};
-pub use layout::{read_layout, write_layout};
+pub use layout::{layout_path, read_layout, write_layout};

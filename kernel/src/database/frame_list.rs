@@ -126,7 +126,7 @@ pub(super) fn tables_at(snapshot: &Snapshot, at: Timestamp, inner: &Inner) -> Re
     let then = snapshot.as_of(at)?;
     let mut tables = Vec::new();
     for table in then.state().tables() {
-        let versions = inner.store.versions(table.name())?;
+        let versions = table.versions(&inner.store)?;
         let version = table.version();
         let pending = table.pending().find(|pending| pending.info.timestamp == version);
         let node = match pending {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Result, Timestamp};
+use reedbase_plugin_api::{Error, Result, Timestamp};
 
 use super::inner::Inner;
 use super::snapshot::Snapshot;
@@ -21,7 +21,16 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn of(inner: &Inner, snapshot: &Snapshot) -> Result<Self> {
         let known = inner.frames.get(inner.store.storage())?;
-        let until = snapshot.state().until();
+        let state = snapshot.state();
+        let until = state.until();
+        let needed = state.frames().next().map_or(until, |oldest| oldest.parent);
+        if known.index.newest() < needed {
+            let path = inner.store.storage().full_path("frames/index.csv");
+            return Err(Error::corrupt("the index lacks the newest frame")
+                .at_path(path)
+                .at_frame(needed)
+                .help("restore the file from a backup"));
+        }
         let newest = known.index.newest().min(until);
         let young = snapshot.state().frames().filter(|frame| frame.timestamp > newest);
         Ok(Self { young: young.cloned().collect(), known, until })

@@ -49,7 +49,7 @@ impl<'a> Past<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
         let state = find_table(snapshot.state(), table)?;
         let store = snapshot.store();
-        let versions = store.versions(state.name())?;
+        let versions = state.versions(store)?;
         let newest = versions.newest().min(state.until());
         Ok(Self { state, store, versions, newest })
     }

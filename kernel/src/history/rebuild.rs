@@ -76,6 +76,11 @@ fn backwards(versions: &Versions, mut table: Table, to: Timestamp) -> Result<Tab
 }
 
 impl Versions {
+    /// The whole copy of a version; `None` if there is none.
+    pub fn keyframe_at(&self, version: Timestamp) -> Option<Result<Table>> {
+        self.has_keyframe(version).then(|| self.history.keyframe(version))
+    }
+
     /// How many changesets it takes to make a version from what is on disk, the current table left out.
     pub fn steps_to(&self, version: Timestamp) -> usize {
         let copies = self.keyframes.iter().copied().chain([Timestamp::ZERO]);

@@ -178,6 +178,11 @@ impl Versions {
         self.list.get(at).map(|version| version.node)
     }
 
+    /// Whether there is a whole copy of a version.
+    pub fn has_keyframe(&self, version: Timestamp) -> bool {
+        self.keyframes.contains(&version)
+    }
+
     /// Which versions lie after one and not after another.
     pub(super) fn between(&self, after: Timestamp, until: Timestamp) -> &[VersionInfo] {
         let start = self.list.partition_point(|version| version.timestamp <= after);

@@ -24,6 +24,7 @@
 mod record;
 mod segment;
 mod tail;
+mod cut;
 mod open_frame;
 
 pub use open_frame::{OpenFile, Standing, path_of};

@@ -130,6 +130,14 @@ impl OpenFile {
         self.standing
     }
 
+    /// Whether something that is no step follows the last one.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn is_torn(&self) -> Result<bool> {
+        Ok(self.file.stat()?.len > self.end)
+    }
+
     /// Where the next step goes.
     pub fn end(&self) -> u64 {
         self.end

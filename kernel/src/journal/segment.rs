@@ -79,8 +79,7 @@ impl Segment {
         Ok(Self { number, file, before })
     }
 
-    /// Opens a segment. `None` if there is none, or if it was being made when the machine stopped: then
-    /// nothing was ever written to it.
+    /// Opens a segment; `None` if there is none. It got its name when it was whole: a header that is not is damaged.
     pub(super) fn open(storage: &dyn Storage, number: u64, access: Access) -> Result<Option<Self>> {
         let path = segment_name(number);
         let Some(file) = storage.open(&path, access)? else { return Ok(None) };
@@ -89,7 +88,7 @@ impl Segment {
         let damaged = || {
             Error::corrupt("the header of the journal is damaged")
                 .at_path(storage.full_path(&path))
-                .help("restore the file from a backup; nothing was changed")
+                .help("restore the file from a backup, or cut the journal there: rdb verify --cut")
         };
         let whole =
             (bytes.len() as u64 == START).then(|| Self::read_header(&mut reader)).transpose();
@@ -97,7 +96,6 @@ impl Segment {
             Some(Some((stated, before))) if stated == number => {
                 Ok(Some(Self { number, file, before }))
             }
-            _ if file.stat()?.len <= START => Ok(None),
             _ => Err(damaged()),
         }
     }
@@ -107,13 +105,14 @@ impl Segment {
             return Ok(None);
         }
         let (format, crc) = (reader.u32()?, reader.u32()?);
+        let fields = reader.take(32)?;
+        // Every format keeps this checksum where it is.
+        if checksum(format, &fields) != crc {
+            return Ok(None);
+        }
         if format > FORMAT {
             return Err(Error::new(ErrorKind::NewerFormat, "the journal is of a newer format")
                 .help("update ReedBase"));
-        }
-        let fields = reader.take(32)?;
-        if checksum(&fields) != crc {
-            return Ok(None);
         }
         let mut fields = Reader::new(fields);
         let number = fields.u64()?;
@@ -155,15 +154,15 @@ fn header(number: u64, before: Before) -> Vec<u8> {
     let mut header = Vec::new();
     header.extend_from_slice(MAGIC);
     header.extend_from_slice(&FORMAT.to_le_bytes());
-    header.extend_from_slice(&checksum(&fields).to_le_bytes());
+    header.extend_from_slice(&checksum(FORMAT, &fields).to_le_bytes());
     header.extend_from_slice(&fields);
     header.extend_from_slice(&[0; 16]);
     header
 }
 
-fn checksum(fields: &[u8]) -> u32 {
+fn checksum(format: u32, fields: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&FORMAT.to_le_bytes());
+    crc.update(&format.to_le_bytes());
     crc.update(fields);
     crc.finalize()
 }

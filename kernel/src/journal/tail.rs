@@ -105,7 +105,7 @@ impl Journal {
         Ok((journal, scan))
     }
 
-    fn at(storage: &Arc<dyn Storage>, access: Access, segment: Segment) -> Self {
+    pub(super) fn at(storage: &Arc<dyn Storage>, access: Access, segment: Segment) -> Self {
         let (newest, sequence) = (segment.before.newest, segment.before.sequence);
         let storage = Arc::clone(storage);
         let (end, allocated, appended) = (START, START, 0);
@@ -194,7 +194,7 @@ impl Journal {
     }
 
     /// Reads a segment from its start; its records must reach `required`.
-    fn scan_segment(&mut self, required: u64) -> Result<Vec<FrameRecord>> {
+    pub(super) fn scan_segment(&mut self, required: u64) -> Result<Vec<FrameRecord>> {
         let mut frames = Vec::new();
         self.read_on(&mut frames)?;
         let durable = self.durable_beyond(self.end)?.max(required);
@@ -202,7 +202,9 @@ impl Journal {
             return Err(Error::corrupt("a record of the journal is damaged")
                 .at_path(self.storage.full_path(&segment_name(self.segment.number)))
                 .at_byte(self.end)
-                .help("restore the file from a backup; nothing was changed"));
+                .help(
+                    "restore the file from a backup, or cut the journal there: rdb verify --cut",
+                ));
         }
         Ok(frames)
     }
@@ -262,6 +264,11 @@ impl Journal {
         self.allocated = self.end;
         self.behind.torn = false;
         Ok(Some(aside))
+    }
+
+    /// Whether something that is no record follows the last one.
+    pub fn is_torn(&self) -> bool {
+        self.behind.torn
     }
 
     /// Makes sure that records can be appended here: moves on if a sync failed in this segment, and cuts

@@ -52,6 +52,14 @@ impl FrameLog {
         Ok(Self { file, events, end })
     }
 
+    /// Whether something follows the last good line.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn is_torn(&self) -> Result<bool> {
+        self.file.is_torn(self.end)
+    }
+
     /// What happened, oldest first.
     pub fn events(&self) -> &[FrameEvent] {
         &self.events

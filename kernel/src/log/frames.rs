@@ -92,6 +92,14 @@ impl FrameIndex {
         Ok(Self { storage: Arc::clone(storage), file, lines, end, packs })
     }
 
+    /// Whether something follows the last good line.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn is_torn(&self) -> Result<bool> {
+        self.file.is_torn(self.end)
+    }
+
     /// All frames, oldest first.
     ///
     /// # Errors

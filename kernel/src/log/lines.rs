@@ -97,6 +97,14 @@ impl LogFile {
         *stated == hex_of(crc.finalize())
     }
 
+    /// Whether something follows the last good line.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn is_torn(&self, end: u64) -> Result<bool> {
+        Ok(self.storage.len(&self.path)?.is_some_and(|len| len > end))
+    }
+
     /// Appends lines, given by their cells without the checksum; they are durable when this returns. `end` is where the last good
     /// line ended.
     ///

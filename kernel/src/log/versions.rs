@@ -47,6 +47,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// A version without its link of the chain.
+    pub fn of(info: &VersionInfo) -> Self {
+        let VersionInfo { timestamp, base, action, user, node, size, rows } = info.clone();
+        Self { timestamp, action, user, base, size, rows, hash: [0; 32], node }
+    }
+
     /// The same without its link of the chain, as a pack holds it.
     pub fn info(&self) -> VersionInfo {
         let info = VersionInfo::new(self.timestamp, self.base, self.action, self.user, self.node);
@@ -95,6 +101,14 @@ impl VersionLog {
             Some(version)
         })?;
         Ok(Self { file, versions, end })
+    }
+
+    /// Whether something follows the last good line.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn is_torn(&self) -> Result<bool> {
+        self.file.is_torn(self.end)
     }
 
     /// The versions, oldest first.

@@ -197,12 +197,21 @@ impl dyn Storage + '_ {
 
 /// The whole content of a file.
 pub fn read_all(file: &dyn File) -> Result<Bytes> {
-    let len = file.stat()?.len;
-    read_range(file, 0, len)
+    read_at_most(file, 0, file.stat()?.len)
 }
 
-/// Some bytes of a file: fewer than asked for only if the file ends before.
+/// Some bytes of a file: fewer than asked for only if the file ends before. A length that a damaged file states costs no
+/// more memory than the file has bytes.
 pub fn read_range(file: &dyn File, offset: u64, len: u64) -> Result<Bytes> {
+    /// What is not worth a look at the file's length.
+    const SMALL: u64 = 4096;
+    match len <= SMALL {
+        true => read_at_most(file, offset, len),
+        false => read_at_most(file, offset, len.min(file.stat()?.len.saturating_sub(offset))),
+    }
+}
+
+fn read_at_most(file: &dyn File, offset: u64, len: u64) -> Result<Bytes> {
     let len = usize::try_from(len).map_err(|_| Error::internal("a read that exceeds memory"))?;
     let mut buffer = vec![0; len];
     let read = file.read_at(&mut buffer, offset)?;

@@ -21,6 +21,7 @@ pub(crate) mod status;
 pub(crate) mod outside;
 pub(crate) mod watch;
 pub(crate) mod checkpoint;
+pub(crate) mod verify;
 pub(crate) mod config;
 pub(crate) mod dict;
 
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Discard(command) => command.run(global, output),
         Command::Watch(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
+        Command::Verify(command) => command.run(global, output),
         Command::ConfigGet(command) => command.run(global, output),
         Command::ConfigSet(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
