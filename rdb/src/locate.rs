@@ -17,7 +17,6 @@ pub(crate) fn open_for(doing: &str, global: &Global, output: &mut Output) -> Res
 }
 
 /// Opens the database that the command is about.
-/// Opens the database that the command is about.
 pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
     open_with(OpenOptions::new(), global, output)
 }

@@ -27,6 +27,8 @@ mod sessions;
 mod replay;
 /// Every byte of a small database, changed.
 mod poke;
+/// What verify finds where every checksum is right.
+mod verify;
 /// Mutated files, fed to every decoder.
 mod decoders;
 /// Licences and sources of all crates.

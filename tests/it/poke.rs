@@ -8,7 +8,7 @@ use reedbase::storage::{MemoryStorage, Storage};
 use reedbase::verify::{Concern, verify};
 use reedbase::{Adopt, Checkpoints, Database, Frame, Limits, OpenOptions, Result, Timestamp};
 
-type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 type Answers = BTreeMap<String, String>;
 
 fn open(storage: Arc<dyn Storage>) -> Result<Database> {
@@ -19,8 +19,8 @@ fn open(storage: Arc<dyn Storage>) -> Result<Database> {
 
 /// A database with some of everything: packs, loose versions, a whole copy, a large change, frames in packs and in the
 /// journal, an open frame, one that was given up, a snapshot, an adopted edit.
-/// The files before the last commit, and after it.
-fn database() -> [Files; 2] {
+/// The files before the last commit, and after it. Some cells start with the letter.
+pub(crate) fn database(letter: char) -> [Files; 2] {
     let storage = MemoryStorage::new();
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let options = OpenOptions::new().create(true).clock(clock.clone()).limits(Limits::tiny());
@@ -35,7 +35,7 @@ fn database() -> [Files; 2] {
     for step in 0..9 {
         clock.advance(1_000_000);
         let mut transaction = database.begin().unwrap().by(["ann", "ben"][step % 2]);
-        transaction.update("t", (step % 5) as i64, [("x", format!("v{step}"))]).unwrap();
+        transaction.update("t", (step % 5) as i64, [("x", format!("{letter}{step}"))]).unwrap();
         if step % 4 == 0 {
             transaction.update("u", "a", [("v", format!("{step}"))]).unwrap();
         }
@@ -142,7 +142,7 @@ fn is_filling(path: &str, bytes: &[u8], at: usize) -> bool {
 
 #[test]
 fn every_byte_can_change_and_no_answer_is_wrong() {
-    let states = database();
+    let states = database('v');
     let memory = |files: &Files| Arc::new(MemoryStorage::from_files(files.clone()));
     let right = [0, 1].map(|state| answers(&open(memory(&states[state])).unwrap()).unwrap());
     let files = &states[1];

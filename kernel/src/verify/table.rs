@@ -14,6 +14,7 @@ use crate::delta::{Codecs, RowsCodec, VersionInfo};
 use crate::frame::Action;
 use crate::history::{History, Versions, empty_table};
 use crate::log::{Version, VersionLog, chain_hash};
+use crate::look::is_file_of;
 use crate::mark::{Mark, table_path};
 use crate::progress::Silent;
 use crate::storage::{Access, Storage, read_all};
@@ -129,9 +130,9 @@ fn check_file(storage: &dyn Storage, name: &TableName) -> Result<(Option<(Mark, 
 /// The file that was displaced last: an editor may have written into it.
 fn check_displaced(storage: &dyn Storage, name: &TableName, report: &mut Report) -> Result<()> {
     let path = table_path(name, "current.csv.old");
-    match (Mark::read(storage, name, "mark.old"), storage.read(&path)?) {
+    match (Mark::read(storage, name, "mark.old"), storage.open(&path, Access::Read)?) {
         (Err(error), _) => report.add(Concern::Damaged, error),
-        (Ok(Some(mark)), Some(bytes)) if !mark.matches(&bytes) => {
+        (Ok(Some(mark)), Some(file)) if !is_file_of(&file, &mark)? => {
             let error = Error::new(
                 ErrorKind::OutsideEdit,
                 "an editor wrote into the table's file of before",
@@ -199,9 +200,7 @@ fn rotten(storage: &dyn Storage, path: &str, mark: &Mark, bytes: &Bytes) -> Erro
     )
     .at_path(storage.full_path(path))
     .at_byte(good as u64 * BLOCK)
-    .help(
-        "the history has the table: rdb discard TABLE writes it anew and keeps this file beside it",
-    )
+    .help("the history has the table: rdb discard TABLE writes it anew")
 }
 
 /// Walks from the empty table through all versions.
