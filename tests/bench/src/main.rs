@@ -20,6 +20,7 @@ mod past;
 mod undo;
 mod outside;
 mod frames;
+mod verify;
 mod replay;
 mod seeds;
 
@@ -55,7 +56,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 15] = [
+const PARTS: [Part; 16] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -69,6 +70,7 @@ const PARTS: [Part; 15] = [
     ("lookup", frames::lookup),
     ("adopt", outside::edits),
     ("status", outside::status),
+    ("verify", verify::speed),
     ("replay", replay::real_days),
     ("seeds", seeds::promised),
 ];

@@ -48,7 +48,7 @@ impl Report {
             bounds.iter().filter_map(|(text, bound)| Some((*text, (*bound)?))).collect();
         let met = known.iter().all(|(_, bound)| ours <= *bound);
         let text: Vec<_> =
-            known.iter().map(|(text, bound)| format!("≤ {} ({text})", number(*bound))).collect();
+            known.iter().map(|(text, bound)| bound_text("≤", *bound, text)).collect();
         self.add(name, unit, ours, peers, Some(Target { text: text.join(", "), met }));
     }
 
@@ -61,7 +61,7 @@ impl Report {
         peers: &[(&str, Option<f64>)],
         (text, bound): (&str, f64),
     ) {
-        let target = Target { text: format!("≥ {} ({text})", number(bound)), met: ours >= bound };
+        let target = Target { text: bound_text("≥", bound, text), met: ours >= bound };
         self.add(name, unit, ours, peers, Some(target));
     }
 
@@ -124,6 +124,14 @@ fn print_line(line: &Line) {
         line.unit,
         peers.join(", ")
     );
+}
+
+/// A bound and what it is taken from, if it is not a figure of the design.
+fn bound_text(sign: &str, bound: f64, from: &str) -> String {
+    match from {
+        "" => format!("{sign} {}", number(bound)),
+        from => format!("{sign} {} ({from})", number(bound)),
+    }
 }
 
 /// A number with about three digits; `-` if it was not measured.
