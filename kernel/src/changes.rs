@@ -27,6 +27,8 @@ pub struct RowChanges {
     places: HashMap<Key<'static>, usize>,
     moved: u64,
     shapes: Option<(Shape, Shape)>,
+    /// Whether some step put a column elsewhere, added or removed one.
+    columns_moved: bool,
     schema: Option<SchemaText>,
 }
 
@@ -42,6 +44,8 @@ pub struct Changes {
     pub respelled: u64,
     /// How the table was cut into cells before and after; `None` if nothing changed.
     pub shapes: Option<(Shape, Shape)>,
+    /// Whether each column is where it was, under another name at most.
+    pub columns_stay: bool,
     /// The text of schema.toml before and after, if it differs.
     pub schema: Option<SchemaText>,
 }
@@ -87,6 +91,8 @@ impl RowChanges {
 
     fn note_shape(&mut self, changeset: &Changeset) {
         let before = || changeset.before.as_ref().unwrap_or(&changeset.after).clone();
+        let columns = before().columns().to_vec();
+        self.columns_moved |= !columns_stay(&columns, changeset.after.columns());
         let first = self.shapes.take().map_or_else(before, |(first, _)| first);
         self.shapes = Some((first, changeset.after.clone()));
         if let Some(text) = &changeset.schema {
@@ -118,11 +124,13 @@ impl RowChanges {
 
     /// What it comes to; rows that ended as they began are left out.
     pub fn finish(self) -> Changes {
-        let Self { rows, moved, shapes, schema, .. } = self;
+        let Self { rows, moved, shapes, schema, columns_moved, .. } = self;
+        let columns_stay = !columns_moved;
         let changed = rows.into_iter().filter(|row| row.before != row.after);
-        let (respelled, rows): (Vec<_>, Vec<_>) = changed.partition(RowChange::is_respelling);
+        let (respelled, rows): (Vec<_>, Vec<_>) =
+            changed.partition(|row| row.is_respelling(columns_stay));
         let schema = schema.filter(|text| text.before != text.after);
-        Changes { rows, moved, respelled: respelled.len() as u64, shapes, schema }
+        Changes { rows, moved, respelled: respelled.len() as u64, shapes, columns_stay, schema }
     }
 }
 
@@ -171,9 +179,14 @@ enum Side {
 }
 
 impl RowChange {
-    /// Whether the row has the same cells as before, in other bytes.
-    pub fn is_respelling(&self) -> bool {
+    /// Whether the row has the same cells as before, in other bytes. Where columns stay, they may have other names.
+    pub fn is_respelling(&self, columns_stay: bool) -> bool {
         match (&self.before, &self.after) {
+            (Some((before, one)), Some((after, other))) if columns_stay => {
+                let cells = row::cells(before, one.delimiter());
+                let pairs = cells.zip(row::cells(after, other.delimiter()));
+                pairs.into_iter().all(|(one, other)| one.text() == other.text())
+            }
             (Some((before, one)), Some((after, other))) => same_cells(before, one, after, other),
             _ => false,
         }
@@ -184,6 +197,15 @@ impl RowChange {
     pub fn inverse(self) -> Self {
         Self { key: self.key, before: self.after, after: self.before }
     }
+}
+
+/// Whether lines that stay as they are say the same under other columns: each is where it was, some under a new name.
+pub fn columns_stay(before: &[String], after: &[String]) -> bool {
+    let is_in = |side: &[String], name: &str| side.iter().any(|n| n.eq_ignore_ascii_case(name));
+    let same = |(one, other): (&String, &String)| {
+        one.eq_ignore_ascii_case(other) || (!is_in(after, one) && !is_in(before, other))
+    };
+    before.len() == after.len() && before.iter().zip(after).all(same)
 }
 
 /// Whether two rows say the same: each column that one of them has, the other has with the same cell, or lacks while the
@@ -234,6 +256,16 @@ mod tests {
         };
         let rows = changes.finish().rows.into_iter();
         rows.map(|row| (row.key.display(1), text(row.before), text(row.after))).collect()
+    }
+
+    #[test]
+    fn columns_stay_if_only_their_names_change() {
+        let stay = |before: &str, after: &str| {
+            let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+            columns_stay(&names(before), &names(after))
+        };
+        assert!(stay("a b c", "a b c") && stay("a b c", "a B c") && stay("a b c", "x b y"));
+        assert!(!stay("a b", "b a") && !stay("a b c", "a c d") && !stay("a b", "a b c"));
     }
 
     #[test]

@@ -42,6 +42,11 @@ impl Output {
         self.json
     }
 
+    /// Whether styles are to be seen.
+    pub(crate) fn has_color(&self) -> bool {
+        self.color
+    }
+
     /// Whether the reader of the output went away.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.broken_pipe

@@ -54,6 +54,8 @@ pub struct Diff {
     pub respelled: u64,
     /// The names of the columns before and after, if they differ.
     pub columns: Option<(Vec<String>, Vec<String>)>,
+    /// Columns that only have another name: before and after.
+    pub renamed: Vec<(String, String)>,
     /// The text of schema.toml before and after, if it differs.
     pub schema: Option<(String, String)>,
 }
@@ -75,8 +77,13 @@ impl Diff {
         let rows = rows.map(|row| row_diff(if back { row.inverse() } else { row })).collect();
         let turned = |(one, other)| if back { (other, one) } else { (one, other) };
         let columns = changes.shapes.filter(|(one, other)| one.columns() != other.columns());
-        let columns =
-            columns.map(|(one, other)| (one.columns().to_vec(), other.columns().to_vec()));
+        let columns = columns
+            .map(|(one, other)| (one.columns().to_vec(), other.columns().to_vec()))
+            .map(turned);
+        let pairs = columns.iter().filter(|_| changes.columns_stay);
+        let pairs = pairs.flat_map(|(before, after)| before.iter().zip(after));
+        let renamed = pairs.filter(|(one, other)| one != other);
+        let renamed = renamed.map(|(one, other)| (one.clone(), other.clone())).collect();
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let schema = changes.schema.map(|both| (text(&both.before), text(&both.after)));
         Self {
@@ -85,7 +92,8 @@ impl Diff {
             rows,
             moved: changes.moved,
             respelled: changes.respelled,
-            columns: columns.map(turned),
+            columns,
+            renamed,
             schema: schema.map(|(one, other)| if back { (other, one) } else { (one, other) }),
         }
     }

@@ -13,6 +13,7 @@ use super::inner::Inner;
 use super::open_frame::OpenFrame;
 use super::row::{Cell, Row};
 use super::snapshot::{Snapshot, find_column, find_table};
+use crate::changes::columns_stay;
 use crate::frame::{Action, Adopted};
 use crate::schema;
 use crate::table::{Base, Difference, Edit, Key, Stamp, Table, diff};
@@ -435,7 +436,10 @@ pub(super) fn draw_salt() -> Result<[u8; 16]> {
 /// What makes one table of another; both must be bases.
 pub(super) fn compare(before: &Table, after: &Table) -> Result<Changeset> {
     let (one, other) = (before.shape(), after.shape());
-    let comparable = one.key() == other.key() && one.delimiter() == other.delimiter();
+    // Where columns were put elsewhere, a line that stayed as it was says something else now.
+    let comparable = one.key() == other.key()
+        && one.delimiter() == other.delimiter()
+        && columns_stay(one.columns(), other.columns());
     let difference = if comparable {
         diff(before.base(), after.base())?
     } else {

@@ -8,7 +8,7 @@ use super::revert::revert;
 use crate::args::{Global, Message};
 use crate::locate;
 use crate::output::{Output, Style, counted};
-use crate::render::{self, DiffFormat};
+use crate::render;
 use crate::time;
 
 /// Begin a frame that several commands work on
@@ -270,7 +270,7 @@ impl Commit {
         if self.plan {
             let changes = database.frame_changes()?;
             for (table, diff) in &changes {
-                render::diff(table.as_str(), diff, DiffFormat::Text, output)?;
+                render::diff(table.as_str(), diff, output)?;
             }
             return match changes.is_empty() && !output.is_json() {
                 true => output.line("nothing would become visible"),

@@ -6,7 +6,7 @@ use super::{committed, key};
 use crate::args::{Global, Message};
 use crate::locate;
 use crate::output::Output;
-use crate::render::{self, DiffFormat};
+use crate::render;
 
 /// Bring back what was at some instant: everything, a table, a row or a cell
 #[derive(Debug, clap::Args)]
@@ -101,7 +101,7 @@ impl Plan {
         }
         let changes = transaction.changes()?;
         for (table, diff) in &changes {
-            render::diff(table.as_str(), diff, DiffFormat::Text, output)?;
+            render::diff(table.as_str(), diff, output)?;
         }
         if changes.is_empty() && !output.is_json() {
             return output.line("nothing would change");

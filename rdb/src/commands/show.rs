@@ -1,17 +1,18 @@
 //! `rdb show`
 
-use reedbase::Result;
+use reedbase::{FrameInfo, Result};
 use serde_json::json;
 
 use crate::args::Global;
 use crate::locate;
 use crate::output::{Output, Style};
-use crate::render::{self, DiffFormat};
+use crate::render::{DiffFormat, Document, Heading};
 use crate::time;
 
 /// Print what one frame did
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  rdb show\n  rdb show HEAD~2\n  rdb show \"first pages\"")]
+#[command(after_help = "Examples:\n  rdb show\n  rdb show HEAD~2\n  rdb show \"first pages\"\n  \
+    rdb show HEAD --format html > report.html     a page for a browser")]
 pub(crate) struct Show {
     /// The frame: its number, id or name, HEAD~3, or an instant
     #[arg(default_value = "HEAD")]
@@ -35,22 +36,32 @@ impl Show {
                 "user": frame.user,
                 "name": frame.name,
             }))?;
-        } else if self.format == DiffFormat::Text {
-            let head =
-                format!("frame {}  {}", frame.timestamp, frame.name.as_deref().unwrap_or_default());
-            let head = output.styled(Style::Bold, head.trim_end());
+        }
+        let heading = heading(&frame);
+        let mut document = Document::begin(self.format, &heading, output)?;
+        if document.is_text() {
+            let head = output.styled(Style::Bold, &heading.title);
             output.line(&head)?;
-            output.line(&format!("id    {}", frame.id()))?;
-            output.line(&format!("time  {}", time::local(frame.wall)))?;
-            output.line(&format!("user  {}", frame.user))?;
-            for (key, value) in &frame.details {
-                output.line(&format!("{key:<4}  {value}"))?;
+            for (name, value) in &heading.facts {
+                output.line(&format!("{name:<4}  {value}"))?;
             }
         }
         for (table, _) in &frame.tables {
             let diff = snapshot.diff(table.as_str(), before, frame.timestamp)?;
-            render::diff(table.as_str(), &diff, self.format, output)?;
+            document.table(table.as_str(), &diff, output)?;
         }
-        Ok(())
+        document.end(output).map(drop)
     }
+}
+
+fn heading(frame: &FrameInfo) -> Heading {
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let mut facts = vec![
+        fact("id", frame.id().to_string()),
+        fact("time", time::local(frame.wall)),
+        fact("user", frame.user.clone()),
+    ];
+    facts.extend(frame.details.iter().map(|(name, value)| fact(name, value.clone())));
+    let title = format!("frame {}  {}", frame.timestamp, frame.name.as_deref().unwrap_or_default());
+    Heading { title: title.trim_end().to_owned(), facts }
 }

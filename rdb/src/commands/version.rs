@@ -10,7 +10,7 @@ use super::restore::rollback;
 use crate::args::{Global, Message};
 use crate::locate;
 use crate::output::{Output, counted, grouped, size};
-use crate::render::{self, DiffFormat};
+use crate::render::{DiffFormat, Document, Heading};
 use crate::time;
 
 /// Print the versions of a table, newest first
@@ -97,16 +97,18 @@ impl Show {
                 Error::not_found("the table did not exist yet").at_table(&self.table)
             })?;
         let before = version.timestamp.previous();
-        if !output.is_json() && self.format == DiffFormat::Text {
-            output.line(&format!(
-                "version {}  {}  {}",
-                version.timestamp,
-                time::local(version.timestamp),
-                version.action.name()
-            ))?;
+        let (when, action) = (time::local(version.timestamp), version.action.name());
+        let heading = Heading {
+            title: format!("version {} of {}", version.timestamp, self.table),
+            facts: vec![("time".into(), when.clone()), ("action".into(), action.into())],
+        };
+        let mut document = Document::begin(self.format, &heading, output)?;
+        if document.is_text() {
+            output.line(&format!("version {}  {when}  {action}", version.timestamp))?;
         }
         let diff = snapshot.diff(&self.table, before, version.timestamp)?;
-        render::diff(&self.table, &diff, self.format, output)
+        document.table(&self.table, &diff, output)?;
+        document.end(output).map(drop)
     }
 }
 

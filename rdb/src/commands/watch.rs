@@ -12,7 +12,7 @@ use super::outside::{Source, adopt_as, edits, summary, warn};
 use crate::args::{Global, Message};
 use crate::locate;
 use crate::output::{Output, counted};
-use crate::render::{self, DiffFormat};
+use crate::render;
 
 /// Tell when tables are edited outside, and adopt the edits if asked to
 #[derive(Debug, clap::Args)]
@@ -114,7 +114,7 @@ impl Watch {
             Ok(commit) => {
                 committed(&commit, &format!("adopted {done}"), output)?;
                 for (table, diff) in diffs {
-                    render::diff(table.as_str(), &diff, DiffFormat::Text, output)?;
+                    render::diff(table.as_str(), &diff, output)?;
                 }
             }
             Err(error) => seen.note(&error),
