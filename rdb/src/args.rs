@@ -155,6 +155,16 @@ pub(crate) enum Command {
     /// Check the dictionaries
     #[command(name = "dict:validate")]
     DictValidate(commands::dict::Validate),
+    /// Let git show CSV files row by row
+    #[command(name = "git:install")]
+    GitInstall(commands::git::Install),
+    /// Print what changed between two files, as git asks for it
+    #[command(name = "git:diff")]
+    GitDiff(commands::git::GitDiff),
+    /// Print what a shell needs to complete commands and options
+    Completions(commands::shell::Completions),
+    /// Print the manual page, or write those of all commands into a folder
+    Man(commands::shell::Man),
 }
 
 #[cfg(test)]

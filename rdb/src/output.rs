@@ -33,7 +33,9 @@ pub(crate) enum Style {
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let stdout = io::stdout();
-        let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        // git pages what we print, and knows whether its pager is on a terminal.
+        let seen = stdout.is_terminal() || std::env::var_os("GIT_PAGER_IN_USE").is_some();
+        let color = seen && std::env::var_os("NO_COLOR").is_none();
         Self { out: BufWriter::new(stdout), json, color, broken_pipe: false, bar: None }
     }
 

@@ -14,10 +14,11 @@ use reedbase_plugin_api::{
 };
 
 use super::checkpoint;
+use super::compare::changeset;
 use super::inner::{Head, Inner};
 use super::open_frame::OpenFrame;
 use super::table_file::TableFile;
-use super::transaction::{Transaction, Work, changeset};
+use super::transaction::{Transaction, Work};
 use crate::clock::next_timestamp;
 use crate::delta::{DeltaFile, RowsCodec, WrittenDelta, delta_name};
 use crate::frame::{Action, Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Changeset, Error, ErrorKind, Result, TableName, Timestamp};
 
+use super::compare::compare;
 use super::edited_table::EditedFiles;
 use super::history::{Diff, RowDiff, row_diff};
 use super::inner::Inner;
@@ -16,7 +17,6 @@ use super::past::Past;
 use super::row::{Row, same, spelled_for};
 use super::snapshot::{Snapshot, find_table};
 use super::table_file::{TableFile, edited_from, is_beside};
-use super::transaction::compare;
 use crate::changes::{RowChange, RowChanges};
 use crate::table::{Edit, Stamp, Table};
 

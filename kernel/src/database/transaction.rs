@@ -9,14 +9,15 @@ use reedbase_plugin_api::{
     Timestamp, row,
 };
 
+use super::compare::{compare, draw_salt};
 use super::inner::Inner;
+use super::new_table::NewTable;
 use super::open_frame::OpenFrame;
 use super::row::{Cell, Row};
 use super::snapshot::{Snapshot, find_column, find_table};
-use crate::changes::columns_stay;
 use crate::frame::{Action, Adopted};
 use crate::schema;
-use crate::table::{Base, Difference, Edit, Key, Stamp, Table, diff};
+use crate::table::{Edit, Key, Stamp, Table};
 
 /// Changes of one or more tables, which become visible together when they are committed, and not at all
 /// if they are not. Nobody else sees them before.
@@ -93,62 +94,6 @@ impl Whole {
         let whole = Self { base, after, changeset, action, adopted: None };
         Ok((!whole.changeset.is_empty()).then_some(whole))
     }
-}
-
-/// A table to be made.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct NewTable {
-    /// Columns, key and dialect.
-    pub schema: Schema,
-    /// The text of the file: header and rows.
-    pub text: Bytes,
-    /// The text parsed, if that was done already.
-    parsed: Option<Arc<Base>>,
-}
-
-impl NewTable {
-    /// A table with this schema and this text.
-    pub fn new(schema: Schema, text: Bytes) -> Self {
-        Self { schema, text, parsed: None }
-    }
-
-    /// The same, parsed: so that what is wrong with the text is known now. A transaction does not parse it
-    /// again.
-    ///
-    /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) with line and cell; [`Usage`](ErrorKind::Usage) if the
-    /// schema has no key.
-    pub fn parsed(mut self) -> Result<Self> {
-        self.parsed = Some(self.base(&self.shape()?)?);
-        Ok(self)
-    }
-
-    fn shape(&self) -> Result<Arc<Shape>> {
-        let header = crate::csv::Header::parse(&self.text, self.schema.delimiter)?;
-        let key = self.schema.key();
-        if key.is_empty() {
-            return Err(Error::usage("the table has no key")
-                .help("name the columns of the key with --key, or let --add-key make one"));
-        }
-        Shape::new(self.schema.delimiter, self.text.slice(..header.len), key).map(Arc::new)
-    }
-
-    /// The lines of the text. What was parsed before counts only if nobody changed text or schema since.
-    fn base(&self, shape: &Arc<Shape>) -> Result<Arc<Base>> {
-        let parsed = self.parsed.as_ref().filter(|base| {
-            base.shape() == shape && base.text().is_some_and(|text| is_same(text, &self.text))
-        });
-        match parsed {
-            Some(base) => Ok(Arc::clone(base)),
-            None => Base::parse(self.text.clone(), Arc::clone(shape)).map(Arc::new),
-        }
-    }
-}
-
-/// Whether two texts are the same memory.
-fn is_same(one: &Bytes, other: &Bytes) -> bool {
-    std::ptr::eq(one.as_ptr(), other.as_ptr()) && one.len() == other.len()
 }
 
 impl Transaction {
@@ -408,13 +353,6 @@ fn no_such_row(key: &Key<'_>, shape: &Shape) -> Error {
         .at_key(key.display(shape.key().len()))
 }
 
-/// The text of schema.toml on both sides, if it differs.
-fn schema_change(before: &Table, after: &Table) -> Option<SchemaText> {
-    let text = |table: &Table| table.schema().cloned().unwrap_or_default();
-    let (before, after) = (text(before), text(after));
-    (before != after).then_some(SchemaText { before, after })
-}
-
 /// What schema.toml says of a table that a file replaces: what it said, where columns stay.
 fn adapted_schema(before: &Table, schema: &Schema) -> Result<Bytes> {
     let known = before.schema().and_then(|text| std::str::from_utf8(text).ok());
@@ -423,45 +361,4 @@ fn adapted_schema(before: &Table, schema: &Schema) -> Result<Bytes> {
         None => schema::to_text(schema),
     };
     Ok(Bytes::from(text))
-}
-
-/// Random bytes for a changeset.
-pub(super) fn draw_salt() -> Result<[u8; 16]> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt)
-        .map_err(|source| Error::io("draw a random number", "", source.into()))?;
-    Ok(salt)
-}
-
-/// What makes one table of another; both must be bases.
-pub(super) fn compare(before: &Table, after: &Table) -> Result<Changeset> {
-    let (one, other) = (before.shape(), after.shape());
-    // Where columns were put elsewhere, a line that stayed as it was says something else now.
-    let comparable = one.key() == other.key()
-        && one.delimiter() == other.delimiter()
-        && columns_stay(one.columns(), other.columns());
-    let difference = if comparable {
-        diff(before.base(), after.base())?
-    } else {
-        Difference::whole(before.base(), after.base())?
-    };
-    changeset(before, after, difference)
-}
-
-/// What makes one table of another.
-pub(super) fn changeset(
-    before: &Table,
-    after: &Table,
-    difference: Difference,
-) -> Result<Changeset> {
-    let Difference { removed, added, moves, .. } = difference;
-    Ok(Changeset {
-        before: Some((**before.shape()).clone()),
-        after: (**after.shape()).clone(),
-        schema: schema_change(before, after),
-        removed,
-        added,
-        moves,
-        salt: draw_salt()?,
-    })
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Error, ErrorKind, Result, TableName, Timestamp};
 
+use super::compare::changeset;
 use super::frame_list::REVERTS;
 use super::history::{Diff, RowDiff};
 use super::outside::Conflict;
 use super::row::{Row, same, spelled_for};
 use super::snapshot::{find_column, find_table};
-use super::transaction::{Transaction, Work, changeset};
+use super::transaction::{Transaction, Work};
 use crate::changes::RowChanges;
 use crate::frame::{Action, FrameInfo};
 use crate::table::{Difference, Key};

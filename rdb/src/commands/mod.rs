@@ -24,6 +24,8 @@ pub(crate) mod checkpoint;
 pub(crate) mod verify;
 pub(crate) mod config;
 pub(crate) mod dict;
+pub(crate) mod git;
+pub(crate) mod shell;
 
 use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
 use serde_json::{Map, Value, json};
@@ -74,6 +76,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),
         Command::DictValidate(command) => command.run(global, output),
+        Command::GitInstall(command) => command.run(output),
+        Command::GitDiff(command) => command.run(output),
+        Command::Completions(command) => command.run(output),
+        Command::Man(command) => command.run(output),
     }
 }
 

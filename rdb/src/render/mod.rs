@@ -19,5 +19,5 @@ mod html;
 mod document;
 
 pub(crate) use document::{DiffFormat, Document, Heading};
-pub(crate) use text::{diff, file_edit, side};
+pub(crate) use text::{diff, file_edit, side, unified};
 pub(crate) use words::shown;

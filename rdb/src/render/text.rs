@@ -83,6 +83,21 @@ pub(crate) fn file_edit(edit: &RegistryEdit, output: &mut Output) -> Result<()> 
     file_lines("", &before, &after.unwrap_or_default(), output)
 }
 
+/// Two texts as a unified diff.
+pub(crate) fn unified(before: &str, after: &str, output: &mut Output) -> Result<()> {
+    let diff = TextDiff::from_lines(before, after);
+    for line in diff.unified_diff().to_string().lines() {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => Style::Added,
+            Some(b'-') => Style::Removed,
+            _ => Style::Dim,
+        };
+        let line = output.styled(style, &visible(line));
+        output.line(&line)?;
+    }
+    Ok(())
+}
+
 /// Lines that came and went.
 fn file_lines(name: &str, before: &str, after: &str, output: &mut Output) -> Result<()> {
     for change in TextDiff::from_lines(before, after).iter_all_changes() {

@@ -1,0 +1,214 @@
+//! `rdb git:install` and `rdb git:diff`: git shows CSV files as ReedBase does, row by row and cell by cell.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reedbase::{Diff, Error, ErrorKind, Import, NewTable, Result};
+use serde_json::json;
+
+use crate::output::Output;
+use crate::render;
+
+/// Let git show CSV files row by row
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Then git diff shows what changed in CSV files cell by cell; git log -p and git show do with --ext-diff. \
+    It is written into .git of this repository, and is not committed.\n\n\
+    Examples:\n  rdb git:install\n  rdb git:install --global     for all repositories of this user\n  rdb git:install --remove"
+)]
+pub(crate) struct Install {
+    /// For all repositories of this user
+    #[arg(long)]
+    global: bool,
+    /// Take it away again
+    #[arg(long)]
+    remove: bool,
+}
+
+/// Print what changed between two files, as git asks for it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "git calls this itself after rdb git:install.\n\nExamples:\n  \
+    rdb git:diff pages.csv old.csv . . new.csv . .")]
+pub(crate) struct GitDiff {
+    /// The path in the repository
+    path: String,
+    /// The file before, its hash and mode; the file after, its hash and mode; for a renamed file, its new path and more
+    #[arg(value_name = "FILE HASH MODE", num_args = 0..)]
+    rest: Vec<String>,
+}
+
+/// Which files git asks us about.
+const ATTRIBUTE: &str = "*.csv diff=reedbase";
+
+impl Install {
+    pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
+        let attributes = self.attributes_path()?;
+        if self.remove {
+            // Not set is as good as removed.
+            drop(self.config(&["--remove-section", "diff.reedbase"]));
+        } else {
+            self.config(&["diff.reedbase.command", &format!("{} git:diff", command()?)])?;
+        }
+        let text = read(&attributes)?.unwrap_or_default();
+        let mut lines: Vec<&str> = text.lines().filter(|line| *line != ATTRIBUTE).collect();
+        lines.extend((!self.remove).then_some(ATTRIBUTE));
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        write(&attributes, &text)?;
+        if output.is_json() {
+            return output.json(&json!({"attributes": attributes, "installed": !self.remove}));
+        }
+        if self.remove {
+            return output.line("git shows CSV files line by line again");
+        }
+        output.line(
+            "git diff shows CSV files row by row now; git log -p and git show with --ext-diff",
+        )?;
+        output.line(&format!("written into the git config and {}", attributes.display()))?;
+        let global = if self.global { " --global" } else { "" };
+        output.line(&format!("take it away: rdb git:install{global} --remove"))
+    }
+
+    fn config(&self, args: &[&str]) -> Result<String> {
+        let global: &[&str] = if self.global { &["--global"] } else { &[] };
+        git(&[&["config"], global, args].concat())
+    }
+
+    /// The file that says which driver shows which files.
+    fn attributes_path(&self) -> Result<PathBuf> {
+        if !self.global {
+            let path = git(&["rev-parse", "--git-path", "info/attributes"]);
+            return path.map(PathBuf::from).map_err(|error| {
+                error.help(
+                    "run it inside a git repository, or for all of them: rdb git:install --global",
+                )
+            });
+        }
+        if let Ok(path) = self.config(&["--path", "core.attributesFile"]) {
+            return Ok(PathBuf::from(path));
+        }
+        let folder =
+            |name| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let config = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")));
+        let config =
+            config.ok_or_else(|| Error::not_found("neither XDG_CONFIG_HOME nor HOME is set"));
+        Ok(config?.join("git/attributes"))
+    }
+}
+
+/// How a shell finds this program: by its name, if that is this program.
+fn command() -> Result<String> {
+    let here =
+        std::env::current_exe().map_err(|source| Error::io("find the program", "", source))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::split_paths(&path).map(|folder| folder.join("rdb")).find(|p| p.is_file());
+    let is_named =
+        named.and_then(|named| Some(named.canonicalize().ok()? == here.canonicalize().ok()?));
+    Ok(match is_named {
+        Some(true) => "rdb".to_owned(),
+        _ => format!("'{}'", here.display().to_string().replace('\'', "'\\''")),
+    })
+}
+
+/// What git prints.
+fn git(args: &[&str]) -> Result<String> {
+    let done = Command::new("git").args(args).output();
+    let done = done.map_err(|source| Error::io("run git", "git", source))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match done.status.success() {
+        true => Ok(text(&done.stdout)),
+        false => Err(Error::new(ErrorKind::Io, format!("git says: {}", text(&done.stderr)))),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::io("read", path, source)),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    #[expect(clippy::disallowed_methods, reason = "a file of git, not of a database")]
+    let written = folder.and_then(|()| std::fs::write(path, text));
+    written.map_err(|source| Error::io("write", path, source))
+}
+
+impl GitDiff {
+    pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
+        let word = |at: usize| self.rest.get(at).map(String::as_str);
+        let (Some(before), Some(after)) = (word(0), word(3)) else {
+            return output
+                .line(&format!("{}: both sides changed it; it is not merged yet", self.path));
+        };
+        let name = match word(6) {
+            Some(renamed) => format!("{} → {renamed}", self.path),
+            None => self.path.clone(),
+        };
+        let [before, after] = [bytes(before)?, bytes(after)?];
+        match rows(&self.path, before.as_deref(), after.as_deref()) {
+            Ok(diff) => render::diff(&name, &diff, output),
+            // Not a table as we know them: what git would have shown.
+            Err(error) => {
+                output.line(&format!(
+                    "{name}: line by line, since it is no table ({})",
+                    error.message()
+                ))?;
+                let text = |side: Option<Vec<u8>>| {
+                    String::from_utf8_lossy(&side.unwrap_or_default()).into_owned()
+                };
+                render::unified(&text(before), &text(after), output)
+            }
+        }
+    }
+}
+
+/// The content of a file; `None` where there is none on this side.
+fn bytes(path: &str) -> Result<Option<Vec<u8>>> {
+    if path == "/dev/null" {
+        return Ok(None);
+    }
+    std::fs::read(path).map(Some).map_err(|source| Error::io("read", path, source))
+}
+
+/// What changed in the rows. A key that both sides can have is guessed, or read from the schema beside a table.
+fn rows(path: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Diff> {
+    let schema = Path::new(path).with_file_name("schema.toml");
+    let known = read(&schema).ok().flatten().map(|text| reedbase_kernel::schema::parse(&text));
+    let known = known.and_then(Result::ok).map_or(Vec::new(), |schema| {
+        let key = schema.columns.into_iter().filter(|column| column.primary_key);
+        key.map(|column| column.name).collect()
+    });
+    let table = |bytes: &[u8], key: &[String]| {
+        let mut import = Import::default();
+        import.key = key.to_vec();
+        import.read(bytes.to_vec().into())
+    };
+    let (one, other) = match (before, after) {
+        (Some(one), Some(other)) => (one, Some(other)),
+        (Some(one), None) | (None, Some(one)) => (one, None),
+        (None, None) => return Err(Error::usage("there is no file on either side")),
+    };
+    let whole = table(one, &known).or_else(|_| table(one, &[]))?;
+    let Some(other) = other else {
+        let empty = whole.emptied()?;
+        return match after {
+            Some(_) => empty.diff(&whole),
+            None => whole.diff(&empty),
+        };
+    };
+    match table(other, &key_of(&whole)) {
+        Ok(after) => whole.diff(&after),
+        // What was a key before is none now.
+        Err(_) => {
+            let after = table(other, &[])?;
+            table(one, &key_of(&after))?.diff(&after)
+        }
+    }
+}
+
+fn key_of(table: &NewTable) -> Vec<String> {
+    let key = table.schema.columns.iter().filter(|column| column.primary_key);
+    key.map(|column| column.name.clone()).collect()
+}
