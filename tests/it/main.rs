@@ -29,6 +29,8 @@ mod replay;
 mod poke;
 /// What verify finds where every checksum is right.
 mod verify;
+/// Databases of older formats.
+mod fixtures;
 /// Mutated files, fed to every decoder.
 mod decoders;
 /// Licences and sources of all crates.
