@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Options of every command.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Global {
-    /// The folder of the database [default: the nearest .reedbase, from here upwards]
+    /// The folder of the database, or its name [default: the nearest .reedbase, from here upwards]
     #[arg(long, global = true, env = "REED_DB", value_name = "FOLDER")]
     pub(crate) db: Option<PathBuf>,
     /// Print JSON
@@ -66,6 +66,15 @@ pub(crate) enum Command {
     /// Make a database
     #[command(name = "db:init")]
     DbInit(commands::init::Init),
+    /// Give a database a name that --db takes from any folder
+    #[command(name = "db:register")]
+    DbRegister(commands::databases::Register),
+    /// Forget the name of a database, which stays as it is
+    #[command(name = "db:unregister")]
+    DbUnregister(commands::databases::Unregister),
+    /// Print the databases that have a name
+    #[command(name = "db:list")]
+    DbList(commands::databases::List),
     /// Make a table of a CSV file, or replace its content
     Import(commands::import::ImportFile),
     /// Print a row, or one cell of it

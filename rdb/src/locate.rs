@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use reedbase::{Checkpoints, Database, Error, OpenOptions, Result};
 
 use crate::args::Global;
+use crate::databases;
 use crate::output::Output;
 
 /// The name of the folder of a local database.
@@ -24,9 +25,23 @@ pub(crate) fn open(global: &Global, output: &mut Output) -> Result<Database> {
 /// The folder of the database that the command is about.
 pub(crate) fn folder(global: &Global) -> Result<PathBuf> {
     match &global.db {
-        Some(path) => Ok(path.clone()),
+        Some(path) => named(path),
         None => nearest(&current_folder()?),
     }
+}
+
+/// What --db says: the folder of a database, a folder that has one in it, or the name of a database.
+fn named(path: &Path) -> Result<PathBuf> {
+    let inside = path.join(LOCAL);
+    if path.join("config.toml").is_file() {
+        return Ok(path.to_path_buf());
+    }
+    if inside.is_dir() {
+        return Ok(inside);
+    }
+    let name = path.to_str().filter(|_| path.components().count() == 1);
+    let found = name.map(databases::find).transpose()?.flatten();
+    Ok(found.unwrap_or_else(|| path.to_path_buf()))
 }
 
 fn open_with(options: OpenOptions, global: &Global, output: &mut Output) -> Result<Database> {
@@ -54,7 +69,11 @@ pub(crate) fn current_folder() -> Result<PathBuf> {
 
 /// The nearest local database, from this folder upwards.
 fn nearest(folder: &Path) -> Result<PathBuf> {
-    let found = folder.ancestors().map(|above| above.join(LOCAL)).find(|path| path.is_dir());
+    // The folder of the same name at home holds the names of databases, and is none itself.
+    let is_list =
+        |path: &Path| path.join(databases::FILE).is_file() && !path.join("config.toml").is_file();
+    let mut above = folder.ancestors().map(|above| above.join(LOCAL));
+    let found = above.find(|path| path.is_dir() && !is_list(path));
     found.ok_or_else(|| {
         Error::not_found(format!("there is no {LOCAL} in {} or above it", folder.display()))
             .help("make a database with: rdb db:init, or name one with --db FOLDER")

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod databases;
 mod locate;
 mod progress;
 mod output;

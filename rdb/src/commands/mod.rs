@@ -24,6 +24,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod verify;
 pub(crate) mod config;
 pub(crate) mod dict;
+pub(crate) mod databases;
 pub(crate) mod git;
 pub(crate) mod shell;
 
@@ -40,6 +41,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
     match &args.command {
         Command::Demo(command) => command.run(global, output),
         Command::DbInit(command) => command.run(global, output),
+        Command::DbRegister(command) => command.run(global, output),
+        Command::DbUnregister(command) => command.run(output),
+        Command::DbList(command) => command.run(output),
         Command::Import(command) => command.run(global, output),
         Command::Get(command) => command.run(global, output),
         Command::Set(command) => command.run(global, output),
