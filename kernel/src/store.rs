@@ -91,7 +91,11 @@ impl Store {
         if let Some((_, versions)) = listed.get(table).filter(|(known, _)| *known == listing) {
             return Ok(Arc::clone(versions));
         }
-        let versions = Arc::new(retry(|| history.versions())?);
+        let versions = retry(|| history.versions())?;
+        if let Some((_, before)) = listed.get(table) {
+            versions.take_over(before);
+        }
+        let versions = Arc::new(versions);
         listed.insert(table.clone(), (listing, Arc::clone(&versions)));
         Ok(versions)
     }

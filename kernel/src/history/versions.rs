@@ -276,6 +276,14 @@ impl Versions {
         Ok(())
     }
 
+    /// Takes over what an earlier listing kept of the files that are still there.
+    pub fn take_over(&self, before: &Self) {
+        let before = before.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = before.iter().filter(|(version, _)| self.loose.contains_key(version));
+        let still = still.map(|(version, changeset)| (*version, changeset.clone()));
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(still);
+    }
+
     /// What a version with a file of its own changed. Young deltas are few, small and costly to decode: what
     /// was read of them is kept.
     fn loose_changeset(&self, version: Timestamp) -> Result<Changeset> {

@@ -102,7 +102,17 @@ impl Edit {
     /// [`NotFound`](ErrorKind::NotFound) if there is none, [`AlreadyExists`](ErrorKind::AlreadyExists) if
     /// the new key is taken, or those of reading the file.
     pub fn replace(&mut self, key: &Key<'_>, row: Bytes) -> Result<()> {
-        let (place, old) = self.after.find(key)?.ok_or_else(|| self.no_such_row(key))?;
+        let found = self.after.find(key)?.ok_or_else(|| self.no_such_row(key))?;
+        self.replace_at(found, key, row)
+    }
+
+    /// Replaces a row that was found by its key.
+    fn replace_at(
+        &mut self,
+        (place, old): (Place, Bytes),
+        key: &Key<'_>,
+        row: Bytes,
+    ) -> Result<()> {
         if self.key(&row)? == *key {
             let row = if self.after.is_last(place) { row } else { self.ended(row) };
             return if old == row { Ok(()) } else { self.set(place, Some(row)) };
@@ -125,11 +135,11 @@ impl Edit {
     /// # Errors
     /// Those of reading the file.
     pub fn put(&mut self, key: &Key<'_>, row: Option<Bytes>) -> Result<()> {
-        match (row, self.after.find(key)?.is_some()) {
-            (Some(row), true) => self.replace(key, row),
-            (Some(row), false) => self.insert(row),
-            (None, true) => self.remove(key),
-            (None, false) => Ok(()),
+        match (row, self.after.find(key)?) {
+            (Some(row), Some(found)) => self.replace_at(found, key, row),
+            (Some(row), None) => self.insert(row),
+            (None, Some((place, _))) => self.set(place, None),
+            (None, None) => Ok(()),
         }
     }
 
