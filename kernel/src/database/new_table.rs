@@ -84,3 +84,36 @@ impl NewTable {
 fn is_same(one: &Bytes, other: &Bytes) -> bool {
     std::ptr::eq(one.as_ptr(), other.as_ptr()) && one.len() == other.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reedbase_plugin_api::{Column, LineEnd};
+
+    fn table(text: &str) -> NewTable {
+        let column = |(at, name): (usize, &str)| Column {
+            name: name.to_owned(),
+            kind: reedbase_plugin_api::ColumnType::String,
+            primary_key: at == 0,
+        };
+        let names = text.lines().next().unwrap().split(',').enumerate();
+        let columns = names.map(column).collect();
+        let schema = Schema { delimiter: b',', line_end: LineEnd::Lf, columns };
+        NewTable::new(schema, Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn changed(before: &str, after: &str) -> Vec<String> {
+        let diff = table(before).diff(&table(after)).unwrap();
+        diff.rows.iter().map(super::super::RowDiff::key_text).collect()
+    }
+
+    #[test]
+    fn a_line_that_stays_may_say_something_else() {
+        // Under another name the cells are the same; in another column they are not.
+        assert!(changed("id,b,c\n1,2,2\n", "id,b,d\n1,2,2\n").is_empty());
+        assert_eq!(changed("id,b,c\n1,2,2\n", "id,c,d\n1,2,2\n"), ["1"]);
+        assert_eq!(changed("id,b,c\n1,2,2\n3,x,y\n", "id,c,b\n1,2,2\n3,y,x\n"), [""; 0]);
+        assert_eq!(changed("id,b\n1,2\n", "id,b\n1,2\n4,5\n"), ["4"]);
+        assert_eq!(table("id,b\n1,2\n").emptied().unwrap().text, "id,b\n");
+    }
+}

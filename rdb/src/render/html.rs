@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use reedbase::{Result, RowDiff};
 
 use super::document::Heading;
-use super::sheet::{Change, Column, Sheet, Standing};
+use super::sheet::{Change, Column, Sheet, Standing, summary};
 use super::words::{Piece, cut, pieces};
 use crate::output::{Output, counted};
 
@@ -47,8 +47,10 @@ pub(super) fn end(tables: u64, output: &mut Output) -> Result<()> {
 
 pub(super) fn table(sheet: &Sheet<'_>, output: &mut Output) -> Result<()> {
     let name = escaped(sheet.table);
-    output
-        .line(&format!("<section>\n<h2><bdi>{name}</bdi> <small>{}</small></h2>", counts(sheet)))?;
+    output.line(&format!(
+        "<section>\n<h2><bdi>{name}</bdi> <small>{}</small></h2>",
+        summary(sheet.diff)
+    ))?;
     if let Some((before, after)) = &sheet.diff.schema {
         schema(before, after, output)?;
     }
@@ -76,22 +78,6 @@ pub(super) fn table(sheet: &Sheet<'_>, output: &mut Output) -> Result<()> {
         ))?;
     }
     output.line("</section>")
-}
-
-/// How much changed.
-fn counts(sheet: &Sheet<'_>) -> String {
-    let rows = |change| sheet.diff.rows.iter().filter(|row| Change::of(row) == change).count();
-    let parts = [
-        (rows(Change::Update) as u64, "row", "changed"),
-        (rows(Change::Insert) as u64, "row", "added"),
-        (rows(Change::Delete) as u64, "row", "removed"),
-        (sheet.diff.moved, "line", "moved"),
-        (sheet.diff.respelled, "row", "written otherwise"),
-    ];
-    let parts = parts.iter().filter(|(count, ..)| *count > 0);
-    let parts: Vec<_> =
-        parts.map(|(count, noun, verb)| format!("{} {verb}", counted(*count, noun))).collect();
-    if parts.is_empty() { "no row changed".to_owned() } else { parts.join(", ") }
 }
 
 /// Both texts of schema.toml.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use reedbase::{Diff, Row, RowDiff};
 use similar::{ChangeTag, TextDiff};
 
+use crate::output::counted;
+
 /// What changed in a table.
 pub(super) struct Sheet<'d> {
     pub(super) table: &'d str,
@@ -149,6 +151,25 @@ fn columns<'d>(before: &'d [String], after: &'d [String], diff: &'d Diff) -> Vec
         Column { is_changed: changed(&column), ..column }
     };
     merged.map(column).collect()
+}
+
+/// How much changed.
+pub(super) fn summary(diff: &Diff) -> String {
+    let rows = |change| diff.rows.iter().filter(|row| Change::of(row) == change).count() as u64;
+    let parts = [
+        (rows(Change::Update), "row", "changed"),
+        (rows(Change::Insert), "row", "added"),
+        (rows(Change::Delete), "row", "removed"),
+        (diff.moved, "line", "moved"),
+        (diff.respelled, "row", "written otherwise"),
+    ];
+    let parts = parts.iter().filter(|(count, ..)| *count > 0);
+    let parts: Vec<_> =
+        parts.map(|(count, noun, verb)| format!("{} {verb}", counted(*count, noun))).collect();
+    match parts.is_empty() {
+        true => "no row changed".to_owned(),
+        false => parts.join(", "),
+    }
 }
 
 /// What a column is called afterwards.

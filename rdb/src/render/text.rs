@@ -8,9 +8,9 @@ use similar::{ChangeTag, TextDiff};
 use unicode_width::UnicodeWidthStr;
 
 use super::lines;
-use super::sheet::{Change, cells};
+use super::sheet::{Change, cells, summary};
 use super::words::{Piece, cut, pieces, runs_left, shown, visible};
-use crate::output::{Output, Style, counted};
+use crate::output::{Output, Style};
 
 /// Prints what changed in a table, or one object for each row if JSON was asked for.
 pub(crate) fn diff(table: &str, diff: &Diff, output: &mut Output) -> Result<()> {
@@ -21,22 +21,10 @@ pub(crate) fn diff(table: &str, diff: &Diff, output: &mut Output) -> Result<()> 
 }
 
 fn text(table: &str, diff: &Diff, output: &mut Output) -> Result<()> {
-    let count = |wanted| diff.rows.iter().filter(|row| Change::of(row) == wanted).count() as u64;
-    let parts = [
-        (count(Change::Update), "row", "changed"),
-        (count(Change::Insert), "row", "added"),
-        (count(Change::Delete), "row", "removed"),
-        (diff.moved, "line", "moved"),
-        (diff.respelled, "row", "written otherwise"),
-    ];
-    let parts = parts.iter().filter(|(count, ..)| *count > 0);
-    let parts: Vec<_> =
-        parts.map(|(n, noun, verb)| format!("{} {verb}", counted(*n, noun))).collect();
     if diff.is_empty() {
         return output.line(&format!("{table}: no difference"));
     }
-    let what = if parts.is_empty() { "no row changed".to_owned() } else { parts.join(", ") };
-    let head = output.styled(Style::Bold, &format!("{table}: {what}"));
+    let head = output.styled(Style::Bold, &format!("{table}: {}", summary(diff)));
     output.line(&head)?;
     text_schema(diff, output)?;
     for row in &diff.rows {
