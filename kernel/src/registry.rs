@@ -89,10 +89,29 @@ pub fn write(storage: &dyn Storage, path: &str, text: &[u8]) -> Result<()> {
     mark.put(Entry { path: path.to_owned(), text: Bytes::copy_from_slice(text), before });
     mark.write(storage)?;
     if !edited {
-        storage.replace(path, text)?;
+        put_in_place(storage, path, text, found.as_ref())?;
         storage.sync_folder(folder_of(path))?;
     }
     Ok(())
+}
+
+/// Puts a file in the place of what was found there. What somebody saved meanwhile goes back: it is an edit that waits.
+fn put_in_place(
+    storage: &dyn Storage,
+    path: &str,
+    text: &[u8],
+    found: Option<&Bytes>,
+) -> Result<()> {
+    if found.is_none() {
+        return storage.replace(path, text);
+    }
+    let aside = format!("{path}.new");
+    storage.write_new(&aside, text)?;
+    storage.exchange(&aside, path)?;
+    if storage.read(&aside)?.as_ref() != found {
+        storage.exchange(&aside, path)?;
+    }
+    storage.remove(&aside)
 }
 
 /// Begins to mark the files of a database that an older version made, and writes what a crash kept from being written.

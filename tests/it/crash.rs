@@ -80,6 +80,8 @@ fn check_image(
     let found = content(&database).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert!(allowed.contains(&&found), "{context}: found {found:#?}, allowed {allowed:#?}");
     assert!(had_database || found.is_empty(), "{context}");
+    // What a crash leaves of the dictionaries is ours.
+    assert!(database.edited_settings().unwrap().is_empty(), "{context}");
     check_past(&database, expected, context);
     let mut transaction = database.begin().unwrap();
     let table = reedbase::csv("k,v\n1,x\n", &["k"]).unwrap();

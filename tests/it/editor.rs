@@ -8,21 +8,21 @@ use crate::hooked::{Hook, Hooked, Operation};
 /// Somebody who saves a file at the worst moment: when the checkpoint, which has just looked at it, puts the new one in
 /// its place.
 #[derive(Debug, Default)]
-struct Editor(Mutex<Option<&'static str>>);
+struct Editor(Mutex<Option<(&'static str, &'static str)>>);
 
 impl Editor {
-    fn saves(&self, text: &'static str) {
-        *self.0.lock().unwrap() = Some(text);
+    fn saves(&self, path: &'static str, text: &'static str) {
+        *self.0.lock().unwrap() = Some((path, text));
     }
 }
 
 impl Hook for Editor {
     fn before(&self, operation: Operation<'_>, disk: &MemoryStorage) {
         if matches!(operation, Operation::Exchange { .. })
-            && let Some(text) = self.0.lock().unwrap().take()
+            && let Some((path, text)) = self.0.lock().unwrap().take()
         {
             let disk: &dyn Storage = disk;
-            disk.write_new("tables/t/current.csv", text.as_bytes()).unwrap();
+            disk.write_new(path, text.as_bytes()).unwrap();
         }
     }
 }
@@ -44,7 +44,7 @@ fn a_file_saved_during_the_exchange_is_kept() {
     transaction.commit().unwrap();
     database.checkpoint(&[]).unwrap();
     set(&database, 5);
-    editor.hook.saves("id,x\n1,edited\n");
+    editor.hook.saves("tables/t/current.csv", "id,x\n1,edited\n");
     let report = database.checkpoint(&[]).unwrap();
     assert_eq!((report.written.len(), report.edited_outside.len()), (0, 1));
     let current = || editor.disk.files().remove("tables/t/current.csv").unwrap();
@@ -117,4 +117,19 @@ fn a_commit_tells_of_an_edited_schema() {
     let storage: &dyn Storage = &storage;
     storage.write_new("tables/t/schema.toml", b"# another\n").unwrap();
     assert_eq!(told(7), 1);
+}
+
+/// Settings are as safe as tables: what is saved while they are written stays, and waits.
+#[test]
+fn settings_saved_while_they_are_written_are_kept() {
+    let editor = Arc::new(Hooked::new(Editor::default()));
+    let database = OpenOptions::new().create(true).storage(editor.clone()).open("").unwrap();
+    let edited = "format = 1\nnode = \"0123456789ab\"\n# mine\n";
+    editor.hook.saves("config.toml", edited);
+    database.set_setting("frame.retention.days", "7").unwrap();
+    assert_eq!(editor.disk.files()["config.toml"], edited.as_bytes());
+    let edits = database.edited_settings().unwrap();
+    assert_eq!(edits.len(), 1);
+    assert!(String::from_utf8_lossy(&edits[0].before).contains("retention.days = 7"));
+    assert!(!editor.disk.files().keys().any(|path| path.ends_with(".new")));
 }
