@@ -29,6 +29,8 @@ mod replay;
 mod poke;
 /// What verify finds where every checksum is right.
 mod verify;
+/// What programs begin and do not end, and going back.
+mod programs;
 /// Databases of older formats.
 mod fixtures;
 /// Mutated files, fed to every decoder.

@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reedbase::storage::MemoryStorage;
+use reedbase::{Action, Database, Frame, FrameStatus, OpenOptions};
+
+fn open(storage: &MemoryStorage) -> Database {
+    OpenOptions::new().create(true).user("ann").storage(Arc::new(storage.clone())).open("").unwrap()
+}
+
+fn cell(database: &Database) -> String {
+    let row = database.snapshot().unwrap().get("t", 1_i64).unwrap().unwrap();
+    row.get("x").unwrap().into_owned()
+}
+
+/// A database, and a frame that a program works on.
+fn at_work(storage: &MemoryStorage) -> (Database, Frame) {
+    let database = open(storage);
+    let mut transaction = database.begin().unwrap();
+    transaction.create_table("t", &reedbase::csv("id,x\n1,a\n2,b\n", &["id"]).unwrap()).unwrap();
+    transaction.commit().unwrap();
+    let mut frame = Frame::begin(&database, "migration").unwrap();
+    frame.update("t", 1_i64, [("x", "half")]).unwrap();
+    frame.log_operation("rows changed", Some("t")).unwrap();
+    (database, frame)
+}
+
+/// The files as another machine, or the same one after a crash, finds them: nobody holds a lock.
+fn left_behind(files: BTreeMap<String, Vec<u8>>) -> MemoryStorage {
+    MemoryStorage::from_files(files)
+}
+
+#[test]
+fn a_frame_whose_program_died_is_told_once_and_never_visible() {
+    let storage = MemoryStorage::new();
+    let (_database, frame) = at_work(&storage);
+    let id = frame.id();
+    // While the program lives, nobody takes its frame for crashed.
+    let other = open(&storage);
+    assert!(other.notices().is_empty(), "{:?}", other.notices());
+    assert_eq!(other.uncommitted_frames().unwrap().len(), 1);
+    let storage = left_behind(storage.files());
+    let database = open(&storage);
+    let told = database.notices().join("\n");
+    assert!(told.contains("migration") && told.contains("its program died"), "{told}");
+    assert_eq!(cell(&database), "a");
+    let entries = database.frame_entries().unwrap();
+    let entry = entries.iter().find(|entry| entry.info.id() == id).unwrap();
+    assert_eq!(entry.status, FrameStatus::Crashed);
+    assert!(storage.files().contains_key(&format!("frames/{id}.crashed")));
+    let log = String::from_utf8(storage.files()["frames/frame.log"].clone()).unwrap();
+    assert!(log.lines().nth(1).unwrap().contains(&format!("|crashed|{id}|migration|")), "{log}");
+    assert!(open(&storage).notices().is_empty(), "it was told already");
+    let cleaned = database.clean_up_frames().unwrap();
+    assert_eq!(cleaned.frames.len(), 1);
+    assert!(!storage.files().keys().any(|path| path.contains(&id.to_string())));
+}
+
+/// The program died when its frame was committed already, and its file not yet removed.
+#[test]
+fn a_committed_frame_is_not_taken_for_crashed() {
+    let storage = MemoryStorage::new();
+    let (database, frame) = at_work(&storage);
+    let path = format!("frames/{}.open", frame.id());
+    let left = storage.files()[&path].clone();
+    frame.commit().unwrap();
+    drop(database);
+    let mut files = storage.files();
+    files.insert(path.clone(), left);
+    let storage = left_behind(files);
+    let database = open(&storage);
+    assert!(database.notices().is_empty(), "{:?}", database.notices());
+    assert_eq!(cell(&database), "half");
+    assert!(!storage.files().contains_key(&path));
+}
+
+/// Rows that were only updated are put back without making the table of then: each version is what it was, byte for byte,
+/// also where the sizes tell nothing.
+#[test]
+fn every_version_of_updated_rows_comes_back() {
+    let storage = MemoryStorage::new();
+    let database = open(&storage);
+    let mut transaction = database.begin().unwrap();
+    let rows: String = (0..9).map(|row| format!("{row},00\n")).collect();
+    let table = reedbase::csv(format!("id,x\n{rows}"), &["id"]).unwrap();
+    transaction.create_table("t", &table).unwrap();
+    transaction.commit().unwrap();
+    let whole = |database: &Database| {
+        let snapshot = database.snapshot().unwrap();
+        let bytes = snapshot.table("t").unwrap().to_bytes().unwrap();
+        (snapshot.frame(), bytes)
+    };
+    let mut versions = vec![whole(&database)];
+    for step in 0..20_i64 {
+        let mut transaction = database.begin().unwrap();
+        for row in 0..=step % 3 {
+            let key = (step * 5 + row * 2) % 9;
+            transaction.update("t", key, [("x", format!("{:02}", step + 1))]).unwrap();
+        }
+        transaction.commit().unwrap();
+        versions.push(whole(&database));
+        if step % 6 == 5 {
+            database.checkpoint(&[]).unwrap();
+        }
+    }
+    for (at, bytes) in versions.iter().step_by(3).chain(versions.iter().rev().step_by(4)) {
+        let mut transaction = database.begin().unwrap();
+        transaction.restore_table("t", *at, Action::RESTORE).unwrap();
+        transaction.commit().unwrap();
+        assert_eq!(whole(&database).1, bytes, "frame {at}");
+    }
+}
