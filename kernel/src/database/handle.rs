@@ -292,6 +292,16 @@ impl Database {
         retry(|| when::resolve(text, &Frames::of(&self.inner, &snapshot)?, now))
     }
 
+    /// The timestamp of the frame that a text means, as [`frame_at`](Self::frame_at) reads it; zero for an instant before
+    /// the first frame, when there was nothing.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if it means no frame and no instant.
+    pub fn instant(&self, text: &str) -> Result<Timestamp> {
+        let (snapshot, now) = (self.snapshot()?, self.inner.clock.now());
+        retry(|| when::instant(text, &Frames::of(&self.inner, &snapshot)?, now))
+    }
+
     /// Puts all versions of a table into one pack. Costs about a second for every 3 MB of history.
     ///
     /// # Errors

@@ -25,7 +25,17 @@ use crate::log::NotAfter;
 
 /// The frame that a text means.
 pub(super) fn resolve(text: &str, frames: &Frames, now: Timestamp) -> Result<Arc<FrameInfo>> {
-    let text = text.trim();
+    find(text.trim(), frames, now)?.ok_or_else(|| before_first(text.trim(), frames))
+}
+
+/// The timestamp of the frame that a text means; zero for an instant before the first.
+pub(super) fn instant(text: &str, frames: &Frames, now: Timestamp) -> Result<Timestamp> {
+    let found = find(text.trim(), frames, now)?;
+    Ok(found.map_or(Timestamp::ZERO, |frame| frame.timestamp))
+}
+
+/// `None` for an instant before the first frame.
+fn find(text: &str, frames: &Frames, now: Timestamp) -> Result<Option<Arc<FrameInfo>>> {
     let unknown = || {
         Error::not_found(format!("`{text}` names no frame and no time"))
             .help("write a frame's number, id or name, HEAD~1, a date, a time, or `20 minutes ago`")
@@ -37,10 +47,9 @@ pub(super) fn resolve(text: &str, frames: &Frames, now: Timestamp) -> Result<Arc
             steps.strip_prefix('~').and_then(|n| n.parse().ok())
         };
         let steps: usize = steps.ok_or_else(unknown)?;
-        return frames.before_newest(steps)?.ok_or_else(|| before_first(text, frames));
+        let frame = frames.before_newest(steps)?;
+        return frame.map(Some).ok_or_else(|| before_first(text, frames));
     }
-    let at =
-        |at: NotAfter| frames.newest_where(at, |_| true)?.ok_or_else(|| before_first(text, frames));
     let any = NotAfter::Timestamp(Timestamp::MAX);
     let named = || frames.newest_where(any, |frame| frame.name.as_deref() == Some(text));
     let instant = wall_clock(text, now).map(NotAfter::Wall);
@@ -50,11 +59,11 @@ pub(super) fn resolve(text: &str, frames: &Frames, now: Timestamp) -> Result<Arc
         let frame = frames.newest_where(not_after, |frame| {
             frame.timestamp == id.timestamp() && frame.id() == id
         })?;
-        return frame.ok_or_else(|| Error::not_found(format!("there is no frame {id}")));
+        return frame.map(Some).ok_or_else(|| Error::not_found(format!("there is no frame {id}")));
     }
     match number.or(instant) {
-        Some(not_after) => at(not_after),
-        None => named()?.ok_or_else(unknown),
+        Some(not_after) => frames.newest_where(not_after, |_| true),
+        None => named()?.map(Some).ok_or_else(unknown),
     }
 }
 

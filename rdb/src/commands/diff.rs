@@ -47,7 +47,7 @@ impl Diff {
             None => snapshot.frame(),
         };
         let from = match from {
-            Some(text) => database.frame_at(text)?.timestamp,
+            Some(text) => database.instant(text)?,
             None => {
                 let frames = database.frames()?;
                 frames.iter().rev().nth(1).map_or(Timestamp::ZERO, |frame| frame.timestamp)
@@ -83,7 +83,7 @@ impl Diff {
             Some(word)
                 if to.is_none()
                     && !snapshot.tables().iter().any(|table| table.as_str() == word)
-                    && database.frame_at(word).is_ok() =>
+                    && database.instant(word).is_ok() =>
             {
                 (None, Some(word), from)
             }
