@@ -31,7 +31,7 @@ impl NewTable {
     /// again.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) with line and cell; [`Usage`](ErrorKind::Usage) if the
+    /// [`InvalidInput`](reedbase_plugin_api::ErrorKind::InvalidInput) with line and cell; [`Usage`](reedbase_plugin_api::ErrorKind::Usage) if the
     /// schema has no key.
     pub fn parsed(mut self) -> Result<Self> {
         self.parsed = Some(self.base(&self.shape()?)?);

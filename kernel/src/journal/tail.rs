@@ -347,17 +347,28 @@ impl Journal {
     fn fill_ahead(&mut self, end: u64) {
         let ahead = self.appended.clamp(AHEAD_MIN, AHEAD_MAX);
         let target = (end + ahead).next_multiple_of(4096);
-        let len = usize::try_from(target.saturating_sub(self.allocated)).unwrap_or_default();
-        let filled = self.segment.file.write_at(&vec![0; len], self.allocated);
-        if filled.is_ok() {
+        // Up to its end the record itself fills the file.
+        if self.write_zeros(self.allocated, target).is_ok() {
             self.allocated = target;
         }
+    }
+
+    fn write_zeros(&self, from: u64, to: u64) -> Result<()> {
+        // Not made anew each time: memory that nobody touched yet is slow to write from.
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        let mut at = from;
+        while at < to {
+            let len = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.segment.file.write_at(ZEROS.get(..len).unwrap_or_default(), at)?;
+            at += len as u64;
+        }
+        Ok(())
     }
 
     /// Takes back a record that was perhaps written in part.
     fn wipe(&mut self, len: usize) {
         // If this fails too, the torn record is cut by whoever comes next.
-        drop(self.segment.file.write_at(&vec![0; len], self.end));
+        drop(self.write_zeros(self.end, self.end + len as u64));
     }
 
     /// Marks the segment after a failed sync: only what lies below is known durable.

@@ -182,7 +182,7 @@ impl Edit {
                 added.push(self.after.ordinal(*place), line);
             }
         }
-        Ok((self.after, removed.runs, added.runs))
+        Ok((self.after, removed.finish(), added.finish()))
     }
 
     fn set(&mut self, place: Place, bytes: Option<Bytes>) -> Result<()> {
@@ -255,17 +255,35 @@ fn with_line_end(row: Bytes, line_end: &[u8]) -> Bytes {
 #[derive(Debug, Default)]
 struct Runs {
     runs: Vec<Lines>,
+    /// The lines of the last run.
+    last: Vec<Bytes>,
 }
 
 impl Runs {
     fn push(&mut self, ordinal: u64, line: Bytes) {
         match self.runs.last_mut() {
-            Some(run) if run.start + run.count == ordinal => {
-                run.count += 1;
-                run.bytes = Bytes::from([run.bytes.as_ref(), line.as_ref()].concat());
+            Some(run) if run.start + run.count == ordinal => run.count += 1,
+            _ => {
+                self.end_run();
+                self.runs.push(Lines { start: ordinal, count: 1, bytes: Bytes::new() });
             }
-            _ => self.runs.push(Lines { start: ordinal, count: 1, bytes: line }),
         }
+        self.last.push(line);
+    }
+
+    /// Puts the lines of the last run together, all at once.
+    fn end_run(&mut self) {
+        let Some(run) = self.runs.last_mut() else { return };
+        run.bytes = match self.last.as_slice() {
+            [line] => line.clone(),
+            lines => Bytes::from(lines.concat()),
+        };
+        self.last.clear();
+    }
+
+    fn finish(mut self) -> Vec<Lines> {
+        self.end_run();
+        self.runs
     }
 }
 

@@ -49,6 +49,38 @@ fn commit(database: &Database, tables: usize, rows: i64, round: usize) -> Durati
     time(|| transaction.commit().expect("commit")).0
 }
 
+/// Many new rows as one frame: its cost grows with their number, and no faster.
+pub fn long(settings: &Settings, report: &mut Report) {
+    let folder = tempfile::tempdir_in(&settings.folder).expect("a folder");
+    let mut insert = |rows: u64| {
+        let path = folder.path().join(format!("{rows}"));
+        let database = Database::create(&path).expect("create");
+        let mut transaction = database.begin().expect("begin");
+        let table = reedbase::csv(data::csv(1), &["id"]).expect("a table");
+        transaction.create_table("t", &table).expect("create");
+        transaction.commit().expect("commit");
+        let mut transaction = database.begin().expect("begin");
+        for id in 1..=rows {
+            let cells = [("id", id.to_string()), ("title", format!("Title {id} of a page"))];
+            transaction.insert("t", cells).expect("insert");
+        }
+        let took = time(|| transaction.commit().expect("commit")).0;
+        std::fs::remove_dir_all(&path).expect("removed");
+        took
+    };
+    let rows = settings.middle() / 5;
+    let (mut many, mut few): (Vec<_>, Vec<_>) =
+        (0..settings.rounds(20)).map(|_| (insert(rows), insert(rows / 4))).unzip();
+    let (many, few) = (median_us(&mut many) / 1000.0, median_us(&mut few) / 1000.0);
+    report.at_most(
+        &format!("a frame of {rows} new rows, p50"),
+        "ms",
+        many,
+        &[("a quarter of them", Some(few))],
+        &[("6 × a quarter of them", Some(6.0 * few))],
+    );
+}
+
 /// The frame at an instant, among 100,000.
 pub fn lookup(settings: &Settings, report: &mut Report) {
     let folder = tempfile::tempdir_in(&settings.folder).expect("a folder");

@@ -56,7 +56,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 16] = [
+const PARTS: [Part; 17] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -67,6 +67,7 @@ const PARTS: [Part; 16] = [
     ("past", past::queries),
     ("undo", undo::table),
     ("frames", frames::wide),
+    ("long", frames::long),
     ("lookup", frames::lookup),
     ("adopt", outside::edits),
     ("status", outside::status),
