@@ -52,7 +52,7 @@ fn commit(database: &Database, tables: usize, rows: i64, round: usize) -> Durati
 /// Many new rows as one frame: its cost grows with their number, and no faster.
 pub fn long(settings: &Settings, report: &mut Report) {
     let folder = tempfile::tempdir_in(&settings.folder).expect("a folder");
-    let mut insert = |rows: u64| {
+    let insert = |rows: u64| {
         let path = folder.path().join(format!("{rows}"));
         let database = Database::create(&path).expect("create");
         let mut transaction = database.begin().expect("begin");

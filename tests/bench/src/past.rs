@@ -1,7 +1,5 @@
 //! The past: what it takes on disk, and how long looking at it takes.
 
-use reedbase::Timestamp;
-
 use crate::Settings;
 use crate::commit::{database, update};
 use crate::data;
