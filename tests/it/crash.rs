@@ -81,7 +81,8 @@ fn check_image(
     assert!(allowed.contains(&&found), "{context}: found {found:#?}, allowed {allowed:#?}");
     assert!(had_database || found.is_empty(), "{context}");
     // What a crash leaves of the dictionaries is ours.
-    assert!(database.edited_settings().unwrap().is_empty(), "{context}");
+    let edited = database.edited_settings().unwrap();
+    assert!(edited.is_empty(), "{context}: {edited:?}");
     check_past(&database, expected, context);
     let mut transaction = database.begin().unwrap();
     let table = reedbase::csv("k,v\n1,x\n", &["k"]).unwrap();

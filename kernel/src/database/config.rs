@@ -85,6 +85,8 @@ impl Config {
         for folder in ["", "journal", "tables", "frames", "registry"] {
             storage.create_folder(folder)?;
         }
+        // What is there without settings was left by a crash while the database was made: nobody's edit.
+        storage.remove(registry::MARK_PATH)?;
         registry::write(&**storage, ACTIONS_PATH, actions_text().as_bytes())?;
         UserDictionary::new(now).write(storage)?;
         storage.replace(".gitignore", GIT_IGNORE.as_bytes())?;
