@@ -119,14 +119,27 @@ impl RowChanges {
 
     /// Every row that was touched, also those that ended as they began or are only written otherwise.
     pub fn every_row(self) -> impl Iterator<Item = RowChange> {
-        self.rows.into_iter()
+        let shapes = self.shapes.map(|(first, last)| (Arc::new(first), Arc::new(last)));
+        self.rows.into_iter().map(move |row| match &shapes {
+            // A line that a step did not touch stood under the header of before already, and stands under that of after
+            // still: these say what its cells are, not the header of the step that touched it.
+            Some((first, last)) => RowChange {
+                key: row.key,
+                before: row.before.map(|(line, _)| (line, Arc::clone(first))),
+                after: row.after.map(|(line, _)| (line, Arc::clone(last))),
+            },
+            None => row,
+        })
     }
 
     /// What it comes to; rows that ended as they began are left out.
-    pub fn finish(self) -> Changes {
-        let Self { rows, moved, shapes, schema, columns_moved, .. } = self;
-        let columns_stay = !columns_moved;
-        let changed = rows.into_iter().filter(|row| row.before != row.after);
+    pub fn finish(mut self) -> Changes {
+        let (moved, shapes, schema) = (self.moved, self.shapes.clone(), self.schema.take());
+        let columns_stay = !self.columns_moved;
+        let text = |side: &Option<(Bytes, _)>| side.as_ref().map(|(line, _)| line.clone());
+        let unchanged =
+            move |row: &RowChange| columns_stay && text(&row.before) == text(&row.after);
+        let changed = self.every_row().filter(|row| row.before != row.after && !unchanged(row));
         let (respelled, rows): (Vec<_>, Vec<_>) =
             changed.partition(|row| row.is_respelling(columns_stay));
         let schema = schema.filter(|text| text.before != text.after);

@@ -110,3 +110,59 @@ fn every_version_of_updated_rows_comes_back() {
         assert_eq!(whole(&database).1, bytes, "frame {at}");
     }
 }
+
+/// What a diff says of every row, as `key: column before → after`.
+fn changes(database: &Database, from: &str) -> Vec<String> {
+    let from = database.instant(from).unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let diff = snapshot.diff("t", from, snapshot.frame()).unwrap();
+    let now = |name: &str| {
+        let renamed = diff.renamed.iter().find(|(before, _)| before == name);
+        renamed.map_or(name.to_owned(), |(_, after)| after.clone())
+    };
+    let row = |row: &reedbase::RowDiff| {
+        let text = |side: &Option<reedbase::Row>, rename: bool| {
+            let cell = |row: &reedbase::Row, name: &String| {
+                let value = row.get(name).unwrap_or_default().into_owned();
+                format!("{}={value}", if rename { now(name) } else { name.clone() })
+            };
+            side.as_ref().map_or("-".to_owned(), |row| {
+                row.columns().iter().map(|name| cell(row, name)).collect::<Vec<_>>().join(" ")
+            })
+        };
+        format!("{} → {}", text(&row.before, true), text(&row.after, false))
+    };
+    diff.rows.iter().map(row).collect()
+}
+
+/// Columns get other names, and other places, between the frames of a diff: each cell is told under the name that it had
+/// at the start, or has at the end.
+#[test]
+fn a_diff_across_renamed_columns_tells_each_cell_once() {
+    let storage = MemoryStorage::new();
+    let database = open(&storage);
+    let replace = |text: &str| {
+        let table = reedbase::csv(text, &["id"]).unwrap();
+        let mut transaction = database.begin().unwrap();
+        match database.snapshot().unwrap().tables().is_empty() {
+            true => transaction.create_table("t", &table).unwrap(),
+            false => transaction.replace_table("t", &table).unwrap(),
+        }
+        transaction.commit().unwrap();
+    };
+    replace("id,x,z\n1,a,b\n2,c,d\n");
+    let mut transaction = database.begin().unwrap();
+    transaction.update("t", 1_i64, [("z", "B")]).unwrap();
+    transaction.commit().unwrap();
+    replace("id,y,z\n1,a,B\n2,c,d\n");
+    assert_eq!(changes(&database, "HEAD~2"), ["id=1 y=a z=b → id=1 y=a z=B"]);
+    assert_eq!(changes(&database, "2000-01-01"), ["- → id=1 y=a z=B", "- → id=2 y=c z=d"]);
+    let mut transaction = database.begin().unwrap();
+    transaction.update("t", 2_i64, [("y", "C")]).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(changes(&database, "HEAD~1"), ["id=2 y=c z=d → id=2 y=C z=d"]);
+    assert_eq!(changes(&database, "HEAD~2"), ["id=2 y=c z=d → id=2 y=C z=d"]);
+    replace("id,z,y\n1,B,a\n2,d,C\n");
+    let moved = ["id=1 x=a z=b → id=1 z=B y=a", "id=2 x=c z=d → id=2 z=d y=C"];
+    assert_eq!(changes(&database, "HEAD~4"), moved);
+}
