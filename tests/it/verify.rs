@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use reedbase::OpenOptions;
-use reedbase::storage::{Fault, FaultyStorage, MemoryStorage, Storage};
+use reedbase::storage::{Access, Fault, FaultyStorage, MemoryStorage, Storage};
 use reedbase::verify::{Report, cut_journal, verify};
+use reedbase::{ErrorKind, Limits, OpenOptions};
 use reedbase_tests::seal;
 
 use crate::poke::{Files, database};
@@ -209,4 +209,115 @@ fn a_journal_is_cut_before_its_first_bad_record() {
         }
         assert!(crashes > 5, "{crashes}");
     }
+}
+
+/// A process that has the database open when its journal is cut goes on with what is left.
+#[test]
+fn a_journal_is_cut_beside_a_process_at_work() {
+    for damage in [0, 1, 2, 3] {
+        let (files, starts) = journal();
+        let memory = MemoryStorage::from_files(files);
+        let storage: Arc<dyn Storage> = Arc::new(memory.clone());
+        let open = || OpenOptions::new().storage(Arc::clone(&storage)).open("").unwrap();
+        let live = open();
+        assert_eq!(live.snapshot().unwrap().get("t", "0").unwrap().unwrap().get("v").unwrap(), "4");
+        let path = memory.files().into_keys().rfind(|path| path.ends_with(".wal")).unwrap();
+        let at = if damage == 3 { 20 } else { starts[damage] as u64 + 90 };
+        let file = storage.open(&path, Access::Write).unwrap().unwrap();
+        file.write_at(&[0xee], at).unwrap();
+        let cut = cut_journal(&storage).unwrap().unwrap();
+        assert!(cut.lost.is_empty());
+        let left = CONTENT[if damage == 3 { 0 } else { damage }];
+        assert_eq!(content(&storage), left, "damage {damage}");
+        // The live one, too: what it commits now follows what is left.
+        let commit = || {
+            let mut transaction = live.begin().unwrap();
+            transaction.update("u", 0_i64, [("v", "live")]).unwrap();
+            transaction.commit()
+        };
+        if let Err(error) = commit() {
+            // It saw frames that are gone: as if another writer had changed the row.
+            assert_eq!(error.kind(), ErrorKind::Conflict, "damage {damage}");
+            commit().unwrap();
+        }
+        let wanted = format!("{} live", left.split(' ').next().unwrap());
+        assert_eq!(content(&storage), wanted, "damage {damage}");
+        live.checkpoint(&[]).unwrap();
+        drop(live);
+        assert_eq!(content(&storage), wanted, "damage {damage}");
+        let found = verify(&storage).unwrap().findings;
+        assert!(found.is_empty(), "damage {damage}: {found:?}");
+    }
+}
+
+/// Frames that are in the index already, with a table whose part was in the journal alone.
+#[test]
+fn what_a_cut_takes_from_frames_of_the_index_is_told() {
+    let (files, starts) = journal();
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::from_files(files));
+    let database = OpenOptions::new().storage(Arc::clone(&storage)).open("").unwrap();
+    database.checkpoint(&["u"]).unwrap();
+    let frames = database.frames().unwrap();
+    drop(database);
+    let path = storage.list("journal").unwrap();
+    let path = path.iter().rfind(|path| path.ends_with(".wal")).unwrap();
+    let file = storage.open(&format!("journal/{path}"), Access::Write).unwrap().unwrap();
+    file.write_at(&[0xee], starts[2] as u64 + 90).unwrap();
+    let cut = cut_journal(&storage).unwrap().unwrap();
+    assert_eq!(cut.last_good, frames[2].timestamp);
+    let lost: Vec<_> = cut.lost.iter().map(|(frame, table)| (*frame, table.as_str())).collect();
+    assert_eq!(lost, [(frames[3].timestamp, "t"), (frames[4].timestamp, "t")]);
+    assert_eq!(content(&storage), "1 4");
+}
+
+/// Every file is removed once: whatever the database needs is missed.
+#[test]
+fn a_file_that_is_missing_is_found() {
+    let [_, files] = database('v');
+    // Derived, or beside the content; a whole copy only saves time.
+    let not_needed = [
+        ".gitignore",
+        "cache/",
+        ".snapshot.csv",
+        ".old",
+        "frame.log",
+        "lock",
+        "registry/mark",
+        ".keyframe",
+    ];
+    for path in files.keys() {
+        let mut without = files.clone();
+        without.remove(path);
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::from_files(without));
+        if not_needed.iter().any(|name| path.contains(name)) {
+            continue;
+        }
+        let found = verify(&storage);
+        let missed = found.is_ok_and(|report| report.findings.is_empty());
+        // An open frame or the last frames of the journal: nothing else speaks of them.
+        let alone = [".open", ".abandoned", ".wal"].iter().any(|name| path.contains(name));
+        assert!(!missed || alone, "{path}");
+    }
+}
+
+/// A change that is too large for the journal lies in a file that only the journal names so far.
+#[test]
+fn a_large_change_that_is_damaged_is_found_before_it_is_logged() {
+    let storage = MemoryStorage::new();
+    let options = OpenOptions::new().create(true).limits(Limits::tiny());
+    let database = options.storage(Arc::new(storage.clone())).open("").unwrap();
+    let mut transaction = database.begin().unwrap();
+    let rows: String = (0..200).map(|row| format!("{row},{:x}\n", row * 7919)).collect();
+    let table = reedbase::csv(format!("id,x\n{rows}"), &["id"]).unwrap();
+    transaction.create_table("t", &table).unwrap();
+    transaction.commit().unwrap();
+    let files = storage.files();
+    assert!(!files.contains_key("tables/t/version.log"), "only the journal knows of it");
+    assert!(report(&files).findings.is_empty());
+    let delta = files.keys().find(|path| path.ends_with(".bsdiff")).unwrap();
+    let mut damaged = files.clone();
+    damaged.get_mut(delta).unwrap()[30] ^= 1;
+    assert_found(&report(&damaged).findings[0].error.to_string(), "is not what it was");
+    damaged.remove(delta);
+    assert_found(&report(&damaged).findings[0].error.to_string(), "is missing");
 }

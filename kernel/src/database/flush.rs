@@ -136,6 +136,14 @@ impl Flush {
         if sync.is_multiple_of(2) { even } else { odd }
     }
 
+    /// Shows a state though it is older than what readers see: the journal was cut, and what they see is gone.
+    pub(super) fn go_back(&self, state: &Arc<State>) {
+        let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+        if state.newest() < visible.newest() {
+            *visible = Arc::clone(state);
+        }
+    }
+
     fn show(&self, state: Arc<State>) {
         let mut visible = self.visible.write().unwrap_or_else(PoisonError::into_inner);
         if visible.newest() < state.newest() {

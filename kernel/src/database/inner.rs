@@ -176,6 +176,7 @@ impl Inner {
         let access = if self.lock.is_some() { Access::Write } else { Access::Read };
         (*head, _) = Head::open(self.store.storage(), &self.store, access, false)?;
         self.note(head);
+        self.flush.go_back(&head.state);
         Ok(())
     }
 

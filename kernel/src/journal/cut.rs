@@ -1,11 +1,14 @@
 //! Cutting a damaged journal: what follows the last good record before the damage is put aside, and the journal goes on
 //! in a new segment. Done only when a person asks for it, since frames behind the damage may be whole.
+//!
+//! The new segment comes first, so that there is always a journal; its number leaves one out, so that a process that has
+//! the old ones open finds a part missing, and starts over.
 
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Error, Result, Timestamp};
 
-use super::segment::{Before, Segment, State, segment_name, segment_number};
+use super::segment::{Before, ROLLED, STATE_AT, Segment, segment_name, segment_number};
 use super::tail::Journal;
 use crate::storage::{Access, Storage, read_all};
 
@@ -41,12 +44,12 @@ impl Journal {
         if damage.offset > 0 {
             before.previous_end = damage.offset;
         }
+        Segment::create(&**storage, last + 2, before)?;
         // The last first: what a crash leaves is damaged as before, and can be cut again.
         let mut kept = Vec::new();
         for number in lost.iter().rev() {
             kept.push(put_aside(storage, *number, damage_in(&damage, *number))?);
         }
-        Segment::create(&**storage, last + 1, before)?;
         kept.reverse();
         Ok(Some((kept, damage.newest)))
     }
@@ -95,20 +98,21 @@ fn find_damage(storage: &Arc<dyn Storage>, numbers: &[u64]) -> Result<Option<Dam
 fn put_aside(storage: &Arc<dyn Storage>, number: u64, from: u64) -> Result<String> {
     let path = segment_name(number);
     let aside = format!("journal/{number:010}.damaged-{from}");
+    let gone = || Error::corrupt("the segment is gone").at_path(storage.full_path(&path));
+    let file = storage.open(&path, Access::Write)?.ok_or_else(gone)?;
     if from == 0 {
+        // Whoever has it open must not go on in it.
+        file.write_at(&ROLLED.to_le_bytes(), STATE_AT)?;
         storage.rename(&path, &aside)?;
         storage.sync_folder("journal")?;
         return Ok(aside);
     }
-    let gone = || Error::corrupt("the segment is gone").at_path(storage.full_path(&path));
-    let file = storage.open(&path, Access::Write)?.ok_or_else(gone)?;
     let bytes = read_all(&*file)?;
     let at = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
     storage.write_new(&aside, bytes.get(at..).unwrap_or_default())?;
     storage.sync_folder("journal")?;
     file.set_len(from)?;
-    let segment = Segment::open(&**storage, number, Access::Write)?.ok_or_else(gone)?;
-    segment.set_state(State::Rolled)?;
-    segment.file.sync()?;
+    file.write_at(&ROLLED.to_le_bytes(), STATE_AT)?;
+    file.sync()?;
     Ok(aside)
 }

@@ -24,7 +24,10 @@ pub(super) const START: u64 = 64;
 
 const MAGIC: &[u8; 8] = b"RDBWAL1\n";
 const FORMAT: u32 = 1;
-const STATE_AT: u64 = 56;
+pub(super) const STATE_AT: u64 = 56;
+
+/// The state of a segment that is gone on from.
+pub(super) const ROLLED: u64 = 1;
 
 /// The path of a segment.
 pub(super) fn segment_name(number: u64) -> String {
@@ -138,7 +141,7 @@ impl Segment {
     pub(super) fn set_state(&self, state: State) -> Result<()> {
         let number = match state {
             State::Open => 0,
-            State::Rolled => 1,
+            State::Rolled => ROLLED,
             State::Failed(durable) => durable,
         };
         self.file.write_at(&number.to_le_bytes(), STATE_AT)

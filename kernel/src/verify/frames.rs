@@ -29,6 +29,8 @@ pub(super) fn check(
     for (id, standing) in OpenFile::list(&**storage)? {
         match OpenFile::read(storage, id, standing) {
             Ok(Some(file)) if !file.is_torn()? => {}
+            // It was committed or renamed meanwhile.
+            Ok(None) if storage.len(&path_of(id, standing))?.is_none() => {}
             Ok(_) => {
                 let path = storage.full_path(&path_of(id, standing));
                 let error =
@@ -108,7 +110,10 @@ fn check_frames(
                 facts.is_some_and(|facts| !facts.whole || facts.links.contains_key(timestamp));
             if !known && !in_journal.contains(timestamp) {
                 let error = Error::corrupt("the version that the frame made is missing");
-                report.add(Concern::Damaged, error.at_table(table.as_str()).at_frame(*timestamp));
+                let error = error.at_table(table.as_str()).at_frame(*timestamp);
+                report.add(Concern::Damaged, error.help(
+                    "restore the folder from a backup; else the table goes on without this part of the frame",
+                ));
             }
         }
     }

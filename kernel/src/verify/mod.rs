@@ -9,6 +9,7 @@
 
 mod report;
 mod table;
+mod journal;
 mod frames;
 
 use std::collections::BTreeMap;
@@ -18,9 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reedbase_plugin_api::{Error, Result, TableName, Timestamp};
 
 use crate::database::Config;
-use crate::frame::FrameInfo;
+use crate::frame::{FrameInfo, FrameRecord};
 use crate::journal::Journal;
-use crate::log::{UserDictionary, check_actions};
+use crate::log::{FrameIndex, UserDictionary, VersionLog, check_actions};
 use crate::registry;
 use crate::storage::{Access, LockGuard, LockMode, Storage};
 
@@ -33,23 +34,32 @@ use table::TableFacts;
 /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if the folder is no database. What is wrong with its content is no
 /// error but a finding.
 pub fn verify(storage: &Arc<dyn Storage>) -> Result<Report> {
+    check_database(&**storage)?;
     let lock = storage.lock_file("checkpoint.lock")?;
     let _alone =
         lock.as_deref().map(|lock| LockGuard::new(lock, LockMode::Exclusive)).transpose()?;
     let mut report = Report::default();
     check_settings(&**storage, &mut report)?;
-    let journal = check_journal(storage, &mut report)?;
+    let records = check_journal(storage, &mut report)?;
     let tables = check_tables(storage, &mut report)?;
-    frames::check(storage, journal.as_deref(), &tables, &mut report)?;
+    journal::check(storage, records.as_deref().unwrap_or_default(), &tables, &mut report)?;
+    let infos: Option<Vec<Arc<FrameInfo>>> =
+        records.map(|records| records.into_iter().map(|record| record.info).collect());
+    frames::check(storage, infos.as_deref(), &tables, &mut report)?;
     Ok(report)
+}
+
+/// That there is a database, damaged or not: nothing is made where there is none.
+fn check_database(storage: &dyn Storage) -> Result<()> {
+    match Config::read(storage) {
+        Err(error) if error.is_not_found() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Settings and dictionaries.
 fn check_settings(storage: &dyn Storage, report: &mut Report) -> Result<()> {
-    match Config::read(storage) {
-        Err(error) if error.is_not_found() => return Err(error),
-        config => report.note(config.map(drop)),
-    }
+    report.note(Config::read(storage).map(drop));
     report.note(UserDictionary::read(storage).map(drop));
     let actions = registry::read(storage, registry::ACTIONS_PATH);
     report.note(actions.and_then(|text| check_actions(storage, text)).map(drop));
@@ -67,11 +77,11 @@ fn check_settings(storage: &dyn Storage, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The frames of the journal; `None` if it is damaged.
+/// The frames of the journal; `None` if it is damaged. Nobody commits meanwhile.
 fn check_journal(
     storage: &Arc<dyn Storage>,
     report: &mut Report,
-) -> Result<Option<Vec<Arc<FrameInfo>>>> {
+) -> Result<Option<Vec<FrameRecord>>> {
     let names = storage.list("journal")?;
     for name in names.iter().filter(|name| name.ends_with(".wal")) {
         report.bytes += storage.len(&format!("journal/{name}"))?.unwrap_or(0);
@@ -79,6 +89,8 @@ fn check_journal(
     if !names.iter().any(|name| name.ends_with(".wal")) {
         return Ok(Some(Vec::new()));
     }
+    let lock = storage.lock_file("lock")?;
+    let _still = lock.as_deref().map(|lock| LockGuard::new(lock, LockMode::Shared)).transpose()?;
     match Journal::open(Arc::clone(storage), Access::Read, false) {
         Ok((journal, scan)) => {
             if journal.is_torn() {
@@ -88,7 +100,7 @@ fn check_journal(
                     "it was a commit that a crash tore, or it is damaged: the next command puts it aside",
                 ));
             }
-            Ok(Some(scan.frames.into_iter().map(|frame| frame.info).collect()))
+            Ok(Some(scan.frames))
         }
         Err(error) => {
             report.add(Concern::Damaged, error);
@@ -135,32 +147,42 @@ fn check_tables(
 pub struct Cut {
     /// The paths under which the cut part stays.
     pub kept: Vec<String>,
-    /// The newest frame that is still whole in the journal, or in the index if none is.
+    /// The newest frame before the damage.
     pub last_good: Timestamp,
-    /// Tables whose files hold a version of a later frame: of these frames, other tables may lack their part.
-    pub ahead: Vec<(TableName, Timestamp)>,
+    /// Parts of frames that the index knows and that were in the cut part alone: other tables may have their part of
+    /// these frames.
+    pub lost: Vec<(Timestamp, TableName)>,
 }
 
-/// Cuts a damaged journal off before its first bad record, and puts the rest aside; `None` if it is not damaged.
+/// Cuts a damaged journal off before its first bad record, and puts the rest aside; `None` if it is not damaged. Processes
+/// that have the database open go on with what is left.
 ///
 /// # Errors
-/// Those of the storage.
+/// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if the folder is no database; damage of the index, or those of the
+/// storage.
 pub fn cut_journal(storage: &Arc<dyn Storage>) -> Result<Option<Cut>> {
+    check_database(&**storage)?;
     let locks = ["checkpoint.lock", "lock"].map(|path| storage.lock_file(path));
     let locks = locks.into_iter().collect::<Result<Vec<_>>>()?;
     let guards = locks.iter().flatten().map(|lock| LockGuard::new(&**lock, LockMode::Exclusive));
     let _guards = guards.collect::<Result<Vec<_>>>()?;
     let users = UserDictionary::read(&**storage)?;
-    let indexed = crate::log::FrameIndex::read(storage, &users)?.newest();
-    let mut versions = Vec::new();
-    for name in storage.list("tables")? {
-        let Ok(name) = TableName::new(&name) else { continue };
-        if let Some(mark) = crate::mark::Mark::read(&**storage, &name, "mark")? {
-            versions.push((name, mark.version));
+    let index = FrameIndex::read(storage, &users)?;
+    let cut = Journal::cut_damage(storage, index.newest())?;
+    let Some((kept, last_good)) = cut else { return Ok(None) };
+    let frames = index.frames(&users)?;
+    let later = frames.iter().filter(|frame| frame.timestamp > last_good);
+    let parts = later
+        .flat_map(|frame| frame.tables.iter().map(|(table, _)| (frame.timestamp, table.clone())));
+    let (mut lost, mut logs) = (Vec::new(), BTreeMap::new());
+    for (frame, table) in parts {
+        if !logs.contains_key(&table) {
+            logs.insert(table.clone(), VersionLog::read(storage, &table)?);
+        }
+        let log = logs.get(&table);
+        if !log.is_some_and(|log| log.versions().iter().any(|v| v.timestamp == frame)) {
+            lost.push((frame, table));
         }
     }
-    let Some((kept, last_good)) = Journal::cut_damage(storage, indexed)? else { return Ok(None) };
-    let last_good = last_good.max(indexed);
-    versions.retain(|(_, version)| *version > last_good);
-    Ok(Some(Cut { kept, last_good, ahead: versions }))
+    Ok(Some(Cut { kept, last_good, lost }))
 }

@@ -76,18 +76,20 @@ fn cut(storage: &Arc<dyn Storage>, output: &mut Output) -> Result<()> {
         return Ok(());
     };
     if output.is_json() {
-        let ahead: Vec<&str> = cut.ahead.iter().map(|(table, _)| table.as_str()).collect();
+        let lost = cut.lost.iter();
+        let lost =
+            lost.map(|(frame, table)| json!({"frame": frame.as_micros(), "table": table.as_str()}));
         return output.json(&json!({
-            "kept": cut.kept, "last_good": cut.last_good.as_micros(), "ahead": ahead,
+            "kept": cut.kept, "last_good": cut.last_good.as_micros(), "lost": lost.collect::<Vec<_>>(),
         }));
     }
     output.line(&format!("the journal ends with frame {} now", cut.last_good))?;
     for path in &cut.kept {
         output.line(&format!("what followed stays in {path}"))?;
     }
-    for (table, version) in &cut.ahead {
+    for (frame, table) in &cut.lost {
         output.notice(&format!(
-            "{table} holds frame {version}, of which other tables may lack their part: look at it with rdb show {version}"
+            "what frame {frame} did to {table} was in the part that was cut: {table} is without it, other tables may have their part"
         ));
     }
     Ok(())
