@@ -105,13 +105,33 @@ fn put_in_place(
     if found.is_none() {
         return storage.replace(path, text);
     }
-    let aside = format!("{path}.new");
+    let aside = aside(path);
     storage.write_new(&aside, text)?;
     storage.exchange(&aside, path)?;
-    if storage.read(&aside)?.as_ref() != found {
-        storage.exchange(&aside, path)?;
+    if storage.read(&aside)?.as_ref() == found {
+        return storage.remove(&aside);
     }
-    storage.remove(&aside)
+    storage.exchange(&aside, path)?;
+    match storage.read(&aside)?.is_some_and(|back| *back == *text) {
+        true => storage.remove(&aside),
+        // Saved once more meanwhile.
+        false => keep(storage, path),
+    }
+}
+
+/// Where the new file stands until it is exchanged with the old one.
+fn aside(path: &str) -> String {
+    format!("{path}.next")
+}
+
+/// Keeps what somebody saved while a file was exchanged.
+fn keep(storage: &dyn Storage, path: &str) -> Result<()> {
+    let mut number = 1;
+    while storage.len(&format!("{path}.edited-{number}"))?.is_some() {
+        number += 1;
+    }
+    storage.rename(&aside(path), &format!("{path}.edited-{number}"))?;
+    storage.sync_folder(folder_of(path))
 }
 
 /// Begins to mark the files of a database that an older version made, and writes what a crash kept from being written.
@@ -122,6 +142,13 @@ pub fn complete(storage: &dyn Storage) -> Result<()> {
     let known = Mark::read(storage)?.unwrap_or_default();
     let mut mark = known.clone();
     for path in PATHS {
+        if let Some(left) = storage.read(&aside(path))? {
+            // A crash between two exchanges.
+            match mark.entry(path).is_some_and(|entry| entry.is_ours(Some(&left))) {
+                true => storage.remove(&aside(path))?,
+                false => keep(storage, path)?,
+            }
+        }
         match (mark.entry(path), storage.read(path)?) {
             (None, Some(text)) => {
                 mark.put(Entry { path: path.to_owned(), text, before: String::new() });
@@ -327,6 +354,27 @@ mod tests {
         adopt(storage, &edited(storage).unwrap()[0]).unwrap();
         assert!(edited(storage).unwrap().is_empty());
         assert_eq!(read(storage, USERS_PATH).unwrap(), Some(text(b"B\n")));
+    }
+
+    #[test]
+    fn what_a_crash_between_two_exchanges_left_is_kept() {
+        let memory = MemoryStorage::new();
+        let storage: &dyn Storage = &memory;
+        write(storage, USERS_PATH, b"one\n").unwrap();
+        write(storage, USERS_PATH, b"two\n").unwrap();
+        for ours in [b"one\n", b"two\n"] {
+            storage.write_new("registry/users.dict.next", ours).unwrap();
+            complete(storage).unwrap();
+            assert_eq!(storage.list("registry").unwrap(), ["mark", "users.dict"]);
+        }
+        for number in 1..3 {
+            let edit = format!("edit {number}\n");
+            storage.write_new("registry/users.dict.next", edit.as_bytes()).unwrap();
+            complete(storage).unwrap();
+            let kept = storage.read(&format!("registry/users.dict.edited-{number}")).unwrap();
+            assert_eq!(kept, Some(text(edit.as_bytes())));
+        }
+        assert_eq!(storage.read(USERS_PATH).unwrap(), Some(text(b"two\n")));
     }
 
     #[test]

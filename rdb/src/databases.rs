@@ -17,8 +17,7 @@ pub(crate) struct Named {
     pub(crate) project_root: PathBuf,
 }
 
-/// The name of the file.
-pub(crate) const FILE: &str = "registry.toml";
+const FILE: &str = "registry.toml";
 const ENTRIES: &str = "database";
 
 /// Those there are, by name.
@@ -66,6 +65,9 @@ pub(crate) fn add(new: &Named) -> Result<()> {
 
 /// Forgets a name; the database stays as it is.
 pub(crate) fn remove(name: &str) -> Result<()> {
+    if list()?.is_empty() {
+        return Err(Error::not_found(format!("no database is called `{name}`: none has a name")));
+    }
     change(|entries| {
         let place = entries.iter().position(|entry| named(entry).is_some_and(|n| n.name == name));
         let place = place.ok_or_else(|| {
@@ -119,7 +121,8 @@ fn named(entry: &Table) -> Option<Named> {
     Some(Named { name: text("name")?, location, project_root })
 }
 
-fn home() -> Option<PathBuf> {
+/// Where the list is.
+pub(crate) fn home() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
     Some(PathBuf::from(home).join(".reedbase"))
 }

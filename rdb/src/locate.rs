@@ -70,8 +70,9 @@ pub(crate) fn current_folder() -> Result<PathBuf> {
 /// The nearest local database, from this folder upwards.
 fn nearest(folder: &Path) -> Result<PathBuf> {
     // The folder of the same name at home holds the names of databases, and is none itself.
-    let is_list =
-        |path: &Path| path.join(databases::FILE).is_file() && !path.join("config.toml").is_file();
+    let is_list = |path: &Path| {
+        databases::home().is_some_and(|home| home == path) && !path.join("config.toml").is_file()
+    };
     let mut above = folder.ancestors().map(|above| above.join(LOCAL));
     let found = above.find(|path| path.is_dir() && !is_list(path));
     found.ok_or_else(|| {

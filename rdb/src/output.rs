@@ -1,6 +1,7 @@
 //! Everything that is printed: text for people, JSON for programs.
 #![expect(clippy::print_stderr, reason = "this is the one file that prints")]
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::progress::Bar;
 pub(crate) struct Output {
     out: BufWriter<Stdout>,
     json: bool,
+    /// Whether a terminal shows it in the end.
+    terminal: bool,
     color: bool,
     broken_pipe: bool,
     /// What shows that something is going on.
@@ -34,9 +37,9 @@ impl Output {
     pub(crate) fn new(json: bool) -> Self {
         let stdout = io::stdout();
         // git pages what we print, and knows whether its pager is on a terminal.
-        let seen = stdout.is_terminal() || std::env::var_os("GIT_PAGER_IN_USE").is_some();
-        let color = seen && std::env::var_os("NO_COLOR").is_none();
-        Self { out: BufWriter::new(stdout), json, color, broken_pipe: false, bar: None }
+        let terminal = stdout.is_terminal() || std::env::var_os("GIT_PAGER_IN_USE").is_some();
+        let color = terminal && std::env::var_os("NO_COLOR").is_none();
+        Self { out: BufWriter::new(stdout), json, terminal, color, broken_pipe: false, bar: None }
     }
 
     /// Whether JSON was asked for.
@@ -74,9 +77,12 @@ impl Output {
         bar
     }
 
-    /// Prints a line.
+    /// Prints a line. On a terminal, nothing in it does more than colour it.
     pub(crate) fn line(&mut self, text: &str) -> Result<()> {
-        self.bytes(text.as_bytes())?;
+        match self.terminal {
+            true => self.bytes(tamed(text).as_bytes())?,
+            false => self.bytes(text.as_bytes())?,
+        }
         self.bytes(b"\n")
     }
 
@@ -186,6 +192,38 @@ impl Output {
     }
 }
 
+/// A text without what moves a cursor, sets a title or turns the direction of text over. Our own styles stay.
+fn tamed(text: &str) -> Cow<'_, str> {
+    let is_wild = |c: char| (c.is_control() && !"\n\t".contains(c)) || is_direction(c);
+    if !text.contains(is_wild) {
+        return Cow::Borrowed(text);
+    }
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(is_wild) {
+        let (before, wild) = rest.split_at(at);
+        out.push_str(before);
+        let style = wild.strip_prefix("\x1b[").map_or(0, |style| {
+            let digits = style.bytes().take_while(u8::is_ascii_digit).count();
+            if style.as_bytes().get(digits) == Some(&b'm') { digits + 3 } else { 0 }
+        });
+        let mut chars = wild.chars();
+        if style > 0 {
+            out.push_str(wild.get(..style).unwrap_or_default());
+            rest = wild.get(style..).unwrap_or_default();
+        } else {
+            out.extend(chars.next().into_iter().flat_map(char::escape_unicode));
+            rest = chars.as_str();
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// Overrides and isolates: they change how everything behind them is shown.
+pub(crate) fn is_direction(c: char) -> bool {
+    ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
 /// Rows of text as lines, each column as wide as its widest cell; some are aligned to the right.
 fn aligned(rows: &[Vec<String>], right: &[bool]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -254,5 +292,18 @@ pub(crate) fn size(bytes: u64) -> String {
             format!("{}.{} {name}", tenths / 10, tenths % 10)
         }
         None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_does_nothing_to_a_terminal_but_colour_it() {
+        assert_eq!(tamed("\x1b[31mred\x1b[0m and plain"), "\x1b[31mred\x1b[0m and plain");
+        assert_eq!(tamed("a\x1b]0;title\x07b\x1b[2Jc"), "a\\u{1b}]0;title\\u{7}b\\u{1b}[2Jc");
+        assert_eq!(tamed("x\u{202e}y\r\x1b["), "x\\u{202e}y\\u{d}\\u{1b}[");
+        assert_eq!(tamed("two\nlines\tand tabs"), "two\nlines\tand tabs");
     }
 }

@@ -131,5 +131,5 @@ fn settings_saved_while_they_are_written_are_kept() {
     let edits = database.edited_settings().unwrap();
     assert_eq!(edits.len(), 1);
     assert!(String::from_utf8_lossy(&edits[0].before).contains("retention.days = 7"));
-    assert!(!editor.disk.files().keys().any(|path| path.ends_with(".new")));
+    assert!(!editor.disk.files().keys().any(|path| path.contains("config.toml.")));
 }

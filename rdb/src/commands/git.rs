@@ -1,5 +1,6 @@
 //! `rdb git:install` and `rdb git:diff`: git shows CSV files as ReedBase does, row by row and cell by cell.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,10 +32,10 @@ pub(crate) struct Install {
     rdb git:diff pages.csv old.csv . . new.csv . .")]
 pub(crate) struct GitDiff {
     /// The path in the repository
-    path: String,
+    path: OsString,
     /// The file before, its hash and mode; the file after, its hash and mode; for a renamed file, its new path and more
     #[arg(value_name = "FILE HASH MODE", num_args = 0..)]
-    rest: Vec<String>,
+    rest: Vec<OsString>,
 }
 
 /// Which files git asks us about.
@@ -47,7 +48,7 @@ impl Install {
             // Not set is as good as removed.
             drop(self.config(&["--remove-section", "diff.reedbase"]));
         } else {
-            self.config(&["diff.reedbase.command", &format!("{} git:diff", command()?)])?;
+            self.config(&["diff.reedbase.command", &format!("{} git:diff --", command()?)])?;
         }
         let text = read(&attributes)?.unwrap_or_default();
         let mut lines: Vec<&str> = text.lines().filter(|line| *line != ATTRIBUTE).collect();
@@ -137,17 +138,17 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 impl GitDiff {
     pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
-        let word = |at: usize| self.rest.get(at).map(String::as_str);
+        let path = self.path.to_string_lossy();
+        let word = |at: usize| self.rest.get(at);
         let (Some(before), Some(after)) = (word(0), word(3)) else {
-            return output
-                .line(&format!("{}: both sides changed it; it is not merged yet", self.path));
+            return output.line(&format!("{path}: both sides changed it; it is not merged yet"));
         };
         let name = match word(6) {
-            Some(renamed) => format!("{} → {renamed}", self.path),
-            None => self.path.clone(),
+            Some(renamed) => format!("{path} → {}", renamed.to_string_lossy()),
+            None => path.into_owned(),
         };
         let [before, after] = [bytes(before)?, bytes(after)?];
-        match rows(&self.path, before.as_deref(), after.as_deref()) {
+        match rows(Path::new(&self.path), before.as_deref(), after.as_deref()) {
             Ok(diff) => render::diff(&name, &diff, output),
             // Not a table as we know them: what git would have shown.
             Err(error) => {
@@ -165,7 +166,7 @@ impl GitDiff {
 }
 
 /// The content of a file; `None` where there is none on this side.
-fn bytes(path: &str) -> Result<Option<Vec<u8>>> {
+fn bytes(path: &OsStr) -> Result<Option<Vec<u8>>> {
     if path == "/dev/null" {
         return Ok(None);
     }
@@ -173,8 +174,8 @@ fn bytes(path: &str) -> Result<Option<Vec<u8>>> {
 }
 
 /// What changed in the rows. A key that both sides can have is guessed, or read from the schema beside a table.
-fn rows(path: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Diff> {
-    let schema = Path::new(path).with_file_name("schema.toml");
+fn rows(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Diff> {
+    let schema = path.with_file_name("schema.toml");
     let known = read(&schema).ok().flatten().map(|text| reedbase_kernel::schema::parse(&text));
     let known = known.and_then(Result::ok).map_or(Vec::new(), |schema| {
         let key = schema.columns.into_iter().filter(|column| column.primary_key);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use reedbase::storage::{FileSystem, Storage};
 use reedbase::verify::{Concern, Finding, cut_journal, verify};
-use reedbase::{Error, Result};
+use reedbase::{Error, Result, Timestamp};
 use serde_json::json;
 
 use crate::args::Global;
@@ -83,7 +83,12 @@ fn cut(storage: &Arc<dyn Storage>, output: &mut Output) -> Result<()> {
             "kept": cut.kept, "last_good": cut.last_good.as_micros(), "lost": lost.collect::<Vec<_>>(),
         }));
     }
-    output.line(&format!("the journal ends with frame {} now", cut.last_good))?;
+    output.line(&match cut.last_good {
+        Timestamp::ZERO => {
+            "nothing is left in the journal: tables are as they were written last".to_owned()
+        }
+        frame => format!("the journal ends with frame {frame} now"),
+    })?;
     for path in &cut.kept {
         output.line(&format!("what followed stays in {path}"))?;
     }

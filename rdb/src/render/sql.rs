@@ -1,7 +1,8 @@
-//! Statements that make the same change in an SQL database, in one transaction. They keep to what SQLite, PostgreSQL,
-//! MySQL in ANSI mode and DuckDB share. Values are written as text: databases read it as what the column is.
+//! Statements that make the same change in an SQL database, in one transaction. They keep to what SQLite, PostgreSQL and
+//! DuckDB share. Values are written as text: databases read it as what the column is. A backslash is a character like any
+//! other in it, as standard SQL has it: MySQL needs `NO_BACKSLASH_ESCAPES`.
 
-use reedbase::{ColumnType, Result, Row, RowDiff};
+use reedbase::{ColumnType, Result, Row, RowDiff, Schema};
 
 use super::document::Heading;
 use super::sheet::{Change, Column, Sheet, Standing};
@@ -68,29 +69,40 @@ fn rename(sheet: &Sheet<'_>, output: &mut Output) -> Result<()> {
 }
 
 fn create(sheet: &Sheet<'_>) -> String {
-    let columns = sheet.columns_after().map(|column| column.name);
-    let mut parts: Vec<String> =
-        columns.map(|column| format!("{} {}", name(column), kind(sheet, column))).collect();
-    if !sheet.key.is_empty() {
-        let key: Vec<_> = sheet.key.iter().map(|column| name(column)).collect();
-        parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
-    }
+    // A table without rows has its columns in the schema alone.
+    let schema = schema(sheet);
+    let columns = schema.iter().flat_map(|schema| &schema.columns);
+    let mut parts: Vec<String> = columns
+        .clone()
+        .map(|column| format!("{} {}", name(&column.name), sql_type(column.kind)))
+        .collect();
+    let key = columns.filter(|column| column.primary_key).map(|column| name(&column.name));
+    parts.push(format!("PRIMARY KEY ({})", key.collect::<Vec<_>>().join(", ")));
     format!("CREATE TABLE {} ({});", name(sheet.table), parts.join(", "))
+}
+
+/// What schema.toml says afterwards, if that changed.
+fn schema(sheet: &Sheet<'_>) -> Option<Schema> {
+    let (_, after) = sheet.diff.schema.as_ref()?;
+    reedbase_kernel::schema::parse(after).ok()
 }
 
 /// The type of a column, as far as schema.toml changed and tells.
 fn kind(sheet: &Sheet<'_>, column: &str) -> &'static str {
-    let schema = sheet.diff.schema.as_ref();
-    let schema = schema.and_then(|(_, after)| reedbase_kernel::schema::parse(after).ok());
-    let columns = schema.iter().flat_map(|schema| &schema.columns);
-    let mut found = columns.filter(|known| known.name.eq_ignore_ascii_case(column));
-    match found.next().map(|column| column.kind) {
-        Some(ColumnType::Integer) => "BIGINT",
-        Some(ColumnType::Float) => "DOUBLE PRECISION",
-        Some(ColumnType::Decimal) => "NUMERIC",
-        Some(ColumnType::Boolean) => "BOOLEAN",
-        Some(ColumnType::Timestamp) => "TIMESTAMP",
-        Some(ColumnType::Date) => "DATE",
+    let schema = schema(sheet);
+    let mut columns = schema.iter().flat_map(|schema| &schema.columns);
+    let found = columns.find(|known| known.name.eq_ignore_ascii_case(column));
+    found.map_or("TEXT", |column| sql_type(column.kind))
+}
+
+fn sql_type(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Integer => "BIGINT",
+        ColumnType::Float => "DOUBLE PRECISION",
+        ColumnType::Decimal => "NUMERIC",
+        ColumnType::Boolean => "BOOLEAN",
+        ColumnType::Timestamp => "TIMESTAMP",
+        ColumnType::Date => "DATE",
         _ => "TEXT",
     }
 }

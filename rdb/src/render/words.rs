@@ -6,7 +6,7 @@ use std::ops::Range;
 use similar::{DiffOp, TextDiff};
 use unicode_width::UnicodeWidthStr;
 
-use crate::output::counted;
+use crate::output::{counted, is_direction};
 
 /// A part of two texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,11 +159,6 @@ pub(super) fn runs_left(text: &str) -> bool {
         matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}')
             || matches!(c, '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
     })
-}
-
-/// Overrides and isolates: they change how everything behind them is shown.
-fn is_direction(c: char) -> bool {
-    ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 #[cfg(test)]
