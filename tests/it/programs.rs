@@ -74,6 +74,31 @@ fn a_committed_frame_is_not_taken_for_crashed() {
     assert!(!storage.files().contains_key(&path));
 }
 
+/// What is older than `frame.retention.days` is archived, and its snapshot is removed.
+#[test]
+fn old_frames_are_archived_and_lose_their_snapshot() {
+    let storage = MemoryStorage::new();
+    let (database, frame) = at_work(&storage);
+    let committed = frame.commit().unwrap().commit.frame.unwrap();
+    database.checkpoint(&[]).unwrap();
+    let path = format!("frames/{}.snapshot.csv", committed.timestamp);
+    assert!(storage.files().contains_key(&path));
+    let statuses = |database: &Database| {
+        let entries = database.frame_entries().unwrap();
+        entries.iter().map(|entry| entry.status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&database), [FrameStatus::Committed; 2]);
+    assert_eq!(database.clean_up_frames().unwrap().snapshots, 0);
+    assert!(storage.files().contains_key(&path));
+    database.set_setting("frame.retention.days", "0").unwrap();
+    drop(database);
+    let database = open(&storage);
+    assert_eq!(statuses(&database), [FrameStatus::Archived; 2]);
+    assert_eq!(database.clean_up_frames().unwrap().snapshots, 1);
+    assert!(!storage.files().contains_key(&path));
+    assert_eq!(cell(&database), "half", "the frame itself stays");
+}
+
 /// Rows that were only updated are put back without making the table of then: each version is what it was, byte for byte,
 /// also where the sizes tell nothing.
 #[test]

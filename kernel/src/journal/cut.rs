@@ -35,15 +35,12 @@ impl Journal {
         let Some(damage) = find_damage(storage, &numbers)? else { return Ok(None) };
         let lost: Vec<u64> =
             numbers.iter().copied().filter(|number| *number >= damage.segment).collect();
-        let mut before = Before {
+        let before = Before {
             newest: newest.max(damage.newest),
             sequence: damage.sequence,
-            previous_end: 0,
+            previous_end: damage.offset,
         };
         let last = lost.last().copied().unwrap_or(damage.segment);
-        if damage.offset > 0 {
-            before.previous_end = damage.offset;
-        }
         Segment::create(&**storage, last + 2, before)?;
         // The last first: what a crash leaves is damaged as before, and can be cut again.
         let mut kept = Vec::new();

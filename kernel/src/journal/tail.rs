@@ -347,7 +347,6 @@ impl Journal {
     fn fill_ahead(&mut self, end: u64) {
         let ahead = self.appended.clamp(AHEAD_MIN, AHEAD_MAX);
         let target = (end + ahead).next_multiple_of(4096);
-        // Up to its end the record itself fills the file.
         if self.write_zeros(self.allocated, target).is_ok() {
             self.allocated = target;
         }

@@ -36,20 +36,19 @@ pub struct FrameEvent {
 #[derive(Debug)]
 pub struct FrameLog {
     file: LogFile,
-    events: Vec<FrameEvent>,
     end: u64,
 }
 
 impl FrameLog {
-    /// Reads the log.
+    /// Reads the log, to know that it is whole and where it ends: it is people who want to know what it says.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn open(storage: &Arc<dyn Storage>) -> Result<Self> {
         let path = "frames/frame.log".to_owned();
         let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
-        let (events, end) = file.read(parse)?;
-        Ok(Self { file, events, end })
+        let (_, end) = file.read(parse)?;
+        Ok(Self { file, end })
     }
 
     /// Whether something follows the last good line.
@@ -60,11 +59,6 @@ impl FrameLog {
         self.file.is_torn(self.end)
     }
 
-    /// What happened, oldest first.
-    pub fn events(&self) -> &[FrameEvent] {
-        &self.events
-    }
-
     /// Adds a line and syncs.
     ///
     /// # Errors
@@ -73,7 +67,6 @@ impl FrameLog {
         let FrameEvent { time, what, frame, name, user } = event.clone();
         let cells = vec![time.to_string(), what, frame.to_string(), name, user];
         self.end = self.file.append(self.end, &[cells])?;
-        self.events.push(event.clone());
         Ok(())
     }
 }

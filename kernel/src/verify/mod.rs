@@ -28,7 +28,7 @@ use crate::storage::{Access, LockGuard, LockMode, Storage};
 pub use report::{Concern, Finding, Report};
 use table::TableFacts;
 
-/// Checks all that a database holds. Commits of others go on meanwhile, checkpoints wait.
+/// Checks all that a database holds. Commits of others wait while the journal is read, checkpoints until the end.
 ///
 /// # Errors
 /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if the folder is no database. What is wrong with its content is no

@@ -74,7 +74,7 @@ pub(super) fn table(sheet: &Sheet<'_>, output: &mut Output) -> Result<()> {
     if more > 0 {
         let more = counted(more, "more row");
         output.line(&format!(
-            "<p class=\"more\">{more} changed: <code>rdb diff {name} --format csv</code> prints all.</p>"
+            "<p class=\"more\">{more} changed: with <code>--format csv</code> the same command prints all.</p>"
         ))?;
     }
     output.line("</section>")
