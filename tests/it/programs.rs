@@ -74,6 +74,25 @@ fn a_committed_frame_is_not_taken_for_crashed() {
     assert!(!storage.files().contains_key(&path));
 }
 
+/// A frame that is rolled back, or forgotten, leaves nothing, and nobody is told that it crashed.
+#[test]
+fn a_frame_that_is_rolled_back_leaves_nothing() {
+    for forgotten in [false, true] {
+        let storage = MemoryStorage::new();
+        let (database, frame) = at_work(&storage);
+        let path = format!("frames/{}.open", frame.id());
+        assert!(storage.files().contains_key(&path));
+        match forgotten {
+            true => drop(frame),
+            false => frame.roll_back().unwrap(),
+        }
+        assert!(!storage.files().contains_key(&path));
+        assert_eq!(cell(&database), "a");
+        assert_eq!(database.frames().unwrap().len(), 1);
+        assert!(open(&storage).notices().is_empty());
+    }
+}
+
 /// What is older than `frame.retention.days` is archived, and its snapshot is removed.
 #[test]
 fn old_frames_are_archived_and_lose_their_snapshot() {
