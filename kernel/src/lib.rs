@@ -20,6 +20,7 @@ pub mod registry;
 pub mod delta;
 pub mod log;
 pub mod changes;
+pub mod merge;
 pub mod journal;
 pub mod mark;
 pub mod look;

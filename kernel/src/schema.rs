@@ -43,8 +43,21 @@ fn column(table: &TomlTable) -> Result<Column> {
         Some(item) => item.as_str().unwrap_or_default().parse(),
     };
     let kind = kind.map_err(|error| error.at_column(name.clone()))?;
-    let primary_key = table.get("primary_key").and_then(Item::as_bool).unwrap_or(false);
-    Ok(Column { name, kind, primary_key })
+    let flag = |key: &str| table.get(key).and_then(Item::as_bool).unwrap_or(false);
+    let text = |key: &str| match table.get(key).map(|item| item.as_str().map(str::to_owned)) {
+        Some(None) => {
+            Err(Error::invalid(format!("`{key}` must be a text")).at_column(name.clone()))
+        }
+        known => Ok(known.flatten()),
+    };
+    Ok(Column {
+        kind,
+        primary_key: flag("primary_key"),
+        merge: text("merge")?,
+        unique: flag("unique"),
+        references: text("references")?,
+        name: name.clone(),
+    })
 }
 
 /// Writes a schema.
@@ -66,8 +79,15 @@ fn column_table(column: &Column) -> TomlTable {
     let mut table = TomlTable::new();
     table.insert("name", value(&column.name));
     table.insert("type", value(column.kind.to_string()));
-    if column.primary_key {
-        table.insert("primary_key", value(true));
+    for (key, said) in [("primary_key", column.primary_key), ("unique", column.unique)] {
+        if said {
+            table.insert(key, value(true));
+        }
+    }
+    for (key, said) in [("merge", &column.merge), ("references", &column.references)] {
+        if let Some(said) = said {
+            table.insert(key, value(said));
+        }
     }
     table
 }
@@ -149,14 +169,19 @@ mod tests {
 
     #[test]
     fn a_schema_comes_back() {
-        let column =
-            |name: &str, kind, primary_key| Column { name: name.into(), kind, primary_key };
+        let column = |name: &str, kind, primary_key| Column::new(name, kind).in_key(primary_key);
         let schema = Schema {
             delimiter: b'\t',
             line_end: LineEnd::CrLf,
             columns: vec![
                 column("id", ColumnType::Integer, true),
                 column("a \"b\"", ColumnType::Json, false),
+                Column {
+                    merge: Some("newest".into()),
+                    unique: true,
+                    references: Some("users".into()),
+                    ..column("c", ColumnType::String, false)
+                },
             ],
         };
         assert_eq!(parse(&to_text(&schema)).unwrap(), schema);
@@ -174,11 +199,7 @@ mod tests {
         schema.columns.pop();
         schema.columns[1].name = "heading".into();
         schema.columns.swap(0, 1);
-        schema.columns.push(Column {
-            name: "lang".into(),
-            kind: ColumnType::String,
-            primary_key: false,
-        });
+        schema.columns.push(Column::new("lang", ColumnType::String));
         schema.delimiter = b';';
         let former = |name: &str| (name == "heading").then(|| "title".to_owned());
         let adapted = adapt(text, &schema, &former).unwrap();
@@ -197,6 +218,10 @@ mod tests {
         assert_eq!(message(""), "the schema has no [[columns]]");
         assert_eq!(message("delimiter = \"ab\""), "`delimiter` must be one ASCII character");
         assert_eq!(message("[[columns]]\nname = \"a\""), "the schema has no primary key");
+        assert_eq!(
+            message("[[columns]]\nname = \"a\"\nmerge = 1"),
+            "column a: `merge` must be a text"
+        );
         assert_eq!(
             message("[[columns]]\nname = \"a\"\ntype = \"int\""),
             "column a: `int` is not a type"

@@ -4,7 +4,7 @@
 //! things ([`Timestamp`], [`FrameId`], [`TableName`]), what a cell means ([`Value`]), what a table
 //! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
 //! did to one table ([`Changeset`]), how things fail ([`Error`]), what is measured ([`Metric`]), and the traits a plugin may
-//! implement ([`DeltaCodec`], [`Format`]).
+//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`]).
 //!
 //! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
 //! generics, no async, no borrow that outlives a call. That is what lets a frozen binary interface be
@@ -21,6 +21,7 @@ mod schema;
 mod changeset;
 mod metric;
 mod codec;
+mod merge;
 mod format;
 
 pub use bytes::Bytes;
@@ -29,6 +30,7 @@ pub use codec::DeltaCodec;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
+pub use merge::{Decision, MergeCell, MergeDriver};
 pub use metric::{Metric, MetricKind, Unit};
 pub use schema::{Column, ColumnType, LineEnd, Schema};
 pub use value::Value;

@@ -25,6 +25,27 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether the column is part of the primary key.
     pub primary_key: bool,
+    /// The id of the merge driver that decides cells which two sides changed; `None` asks a person.
+    pub merge: Option<String>,
+    /// Whether no two rows may have the same cell; NULL and the empty text do not count.
+    pub unique: bool,
+    /// The table whose key the cells name.
+    pub references: Option<String>,
+}
+
+impl Column {
+    /// A column that is in no key and has no rules.
+    pub fn new(name: impl Into<String>, kind: ColumnType) -> Self {
+        let (merge, references) = (None, None);
+        Self { name: name.into(), kind, primary_key: false, merge, unique: false, references }
+    }
+
+    /// The same column as part of the primary key.
+    #[must_use]
+    pub fn in_key(mut self, primary_key: bool) -> Self {
+        self.primary_key = primary_key;
+        self
+    }
 }
 
 /// What the cells of a column mean.

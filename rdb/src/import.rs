@@ -42,8 +42,7 @@ impl Import {
         let mut document = CsvFormat.read(bytes, &options)?;
         if let Some(name) = &self.add_key {
             document.text = add_key(&document.text, &document.schema, name)?;
-            let column =
-                Column { name: name.clone(), kind: ColumnType::Integer, primary_key: true };
+            let column = Column::new(name.clone(), ColumnType::Integer).in_key(true);
             document.schema.columns.insert(0, column);
         }
         if self.pipe {

@@ -34,8 +34,7 @@ impl Format for CsvFormat {
             _ => LineEnd::Lf,
         };
         let columns = header.columns.into_iter().zip(types);
-        let columns =
-            columns.map(|(name, kind)| Column { name, kind, primary_key: false }).collect();
+        let columns = columns.map(|(name, kind)| Column::new(name, kind)).collect();
         Ok(Document { schema: Schema { delimiter, line_end, columns }, text: bytes })
     }
 

@@ -134,7 +134,7 @@ impl EditedFiles {
                 former.as_ref().and_then(|old| said.columns.iter().find(|c| c.name == *old));
             match known {
                 Some(column) => Column { name: name.clone(), ..column.clone() },
-                None => Column { name: name.clone(), kind, primary_key: false },
+                None => Column::new(name.clone(), kind),
             }
         });
         let ends = self.text.get(..header.len).unwrap_or_default();

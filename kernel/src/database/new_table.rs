@@ -91,11 +91,8 @@ mod tests {
     use reedbase_plugin_api::{Column, LineEnd};
 
     fn table(text: &str) -> NewTable {
-        let column = |(at, name): (usize, &str)| Column {
-            name: name.to_owned(),
-            kind: reedbase_plugin_api::ColumnType::String,
-            primary_key: at == 0,
-        };
+        let kind = reedbase_plugin_api::ColumnType::String;
+        let column = |(at, name): (usize, &str)| Column::new(name, kind).in_key(at == 0);
         let names = text.lines().next().unwrap().split(',').enumerate();
         let columns = names.map(column).collect();
         let schema = Schema { delimiter: b',', line_end: LineEnd::Lf, columns };

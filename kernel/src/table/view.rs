@@ -227,6 +227,14 @@ impl Table {
         Ok(self.lines.get(&Place::base(slot)).cloned())
     }
 
+    /// When a row was written last, as far as the lines tell: not later than this.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn written_at(&self, key: &Key<'_>) -> Result<Timestamp> {
+        Ok(self.chain(key)?.map_or(self.base_version(), |line| line.frame()))
+    }
+
     /// The bytes of the line at a place, if it is there.
     pub(super) fn line(&self, place: Place) -> Result<Option<Bytes>> {
         match (self.lines.get(&place), place.base_slot()) {
