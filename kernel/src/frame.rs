@@ -18,6 +18,10 @@ impl Action {
     pub const UPDATE: Self = Self(2);
     /// An earlier version was made current again.
     pub const ROLLBACK: Self = Self(3);
+    /// Conflicts were parked.
+    pub const CONFLICT: Self = Self(8);
+    /// Conflicts were resolved.
+    pub const RESOLVE: Self = Self(9);
     /// The table was made, from a file or empty.
     pub const INIT: Self = Self(5);
     /// The table, a row or a cell was brought back as it was at some instant.

@@ -150,7 +150,8 @@ impl FromStr for FrameId {
 }
 
 /// The name of a table: 1 to 64 letters, digits, `_`, `-` or `.`, starting with a letter, a digit or
-/// `_`. It is the name of a folder, and names are unique ignoring ASCII case.
+/// `_`. It is the name of a folder, and names are unique ignoring ASCII case. Names that begin with `reed_` or `sqlite_` are
+/// reserved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName(std::sync::Arc<str>);
 
@@ -166,13 +167,28 @@ impl TableName {
             "it must start with a letter, a digit or `_`"
         } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
             "it may hold only letters, digits, `_`, `-` and `.`"
-        } else if is_reserved(name) {
-            "the prefixes `reed_` and `sqlite_` are reserved"
         } else {
             return Ok(Self(name.into()));
         };
-        Err(Error::usage(format!("`{name}` cannot name a table: {fault}"))
-            .help("choose another name with --table"))
+        Err(bad_name(name, fault))
+    }
+
+    /// Whether the name belongs to ReedBase or SQLite.
+    pub fn is_reserved(&self) -> bool {
+        ["reed_", "sqlite_"].iter().any(|prefix| {
+            self.0.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        })
+    }
+
+    /// That somebody may call a table so.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) if the name is reserved.
+    pub fn check_unreserved(&self) -> Result<()> {
+        match self.is_reserved() {
+            true => Err(bad_name(&self.0, "the prefixes `reed_` and `sqlite_` are reserved")),
+            false => Ok(()),
+        }
     }
 
     /// The name.
@@ -181,11 +197,9 @@ impl TableName {
     }
 }
 
-/// Names that belong to ReedBase and SQLite.
-fn is_reserved(name: &str) -> bool {
-    ["reed_", "sqlite_"].iter().any(|prefix| {
-        name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    })
+fn bad_name(name: &str, fault: &str) -> Error {
+    Error::usage(format!("`{name}` cannot name a table: {fault}"))
+        .help("choose another name with --table")
 }
 
 impl fmt::Display for TableName {
@@ -227,9 +241,12 @@ mod tests {
         for good in ["pages", "2024", "_x", "airport-frequencies", "a.b", &"x".repeat(64)] {
             assert!(TableName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "-a", "a/b", "a b", "ä", "Reed_x", "sqlite_x", &"x".repeat(65)]
-        {
+        for bad in ["", ".", "..", "-a", "a/b", "a b", "ä", &"x".repeat(65)] {
             assert!(TableName::new(bad).is_err(), "{bad}");
         }
+        for reserved in ["Reed_x", "sqlite_x"] {
+            assert!(TableName::new(reserved).unwrap().check_unreserved().is_err(), "{reserved}");
+        }
+        assert!(TableName::new("reeds").unwrap().check_unreserved().is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use reedbase::Transaction;
+use reedbase::{OnConflict, Transaction};
 
 use crate::commands;
 
@@ -59,6 +59,41 @@ impl Message {
     }
 }
 
+/// What becomes of what both sides changed, each in another way.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Merging {
+    /// What becomes of cells that others changed, too, in another way
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    on_conflict: How,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum How {
+    /// Everything else is done, and they wait in conflict:list
+    #[default]
+    Park,
+    /// Nothing is done at all
+    Refuse,
+    /// What the database holds stays
+    Ours,
+    /// What is merged takes its place
+    Theirs,
+    /// Both rows stay, under their key with -a and with -b behind it
+    Both,
+}
+
+impl Merging {
+    pub(crate) fn how(self) -> OnConflict {
+        match self.on_conflict {
+            How::Park => OnConflict::Park,
+            How::Refuse => OnConflict::Refuse,
+            How::Ours => OnConflict::Ours,
+            How::Theirs => OnConflict::Theirs,
+            How::Both => OnConflict::Both,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what ReedBase does, on a small content database
@@ -109,6 +144,15 @@ pub(crate) enum Command {
     Discard(commands::outside::Discard),
     /// Tell when tables are edited outside, and adopt the edits if asked to
     Watch(commands::watch::Watch),
+    /// Print what two sides changed, each in another way
+    #[command(name = "conflict:list")]
+    ConflictList(commands::conflict::List),
+    /// Print one conflict with all its sides
+    #[command(name = "conflict:show")]
+    ConflictShow(commands::conflict::Show),
+    /// Decide conflicts
+    #[command(name = "conflict:resolve")]
+    ConflictResolve(commands::conflict::Resolve),
     /// Write what the journal holds into the tables' files
     Checkpoint(commands::checkpoint::Checkpoint),
     /// Begin a frame that several commands work on

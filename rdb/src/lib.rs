@@ -27,19 +27,21 @@
 #![forbid(unsafe_code)]
 
 pub use reedbase_kernel::database::{
-    Adopt, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, CleanedUp, Commit,
-    Conflict, Database, Diff, Frame, FrameEntry, FrameReport, FrameStatus, NewTable, OlderRows,
-    OpenOptions, OutsideEdit, Row, RowDiff, RowVersion, SETTINGS, Snapshot, Status, TableAt,
-    TableStatus, TableVersion, Transaction, UncommittedFrame, VersionPlace,
+    Adopt, Amount, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, CleanedUp,
+    Commit, Database, Diff, Frame, FrameEntry, FrameReport, FrameStatus, NewTable, OlderRows,
+    OnConflict, OpenConflict, OpenOptions, OutsideEdit, PastConflict, Pick, Preview, Row, RowDiff,
+    RowName, RowVersion, SETTINGS, Snapshot, Status, TableAt, TableStatus, TableVersion,
+    Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::journal::Standing;
+pub use reedbase_kernel::merge::{Conflict, ConflictKind, Conflicts};
 pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, storage, verify};
 pub use reedbase_plugin_api::{
-    Column, ColumnType, Error, ErrorKind, FrameId, Position, Result, Schema, TableName, Timestamp,
-    Value,
+    Column, ColumnType, Decision, Error, ErrorKind, FrameId, MergeCell, MergeDriver, Position,
+    Result, Schema, TableName, Timestamp, Value,
 };
 
 mod import;

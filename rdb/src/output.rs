@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Arc;
 
-use reedbase::{Error, Result};
+use reedbase::{Conflicts, Error, Result};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
+use crate::conflict_json::conflict_json;
 use crate::progress::Bar;
 
 /// Where results go.
@@ -19,6 +20,8 @@ pub(crate) struct Output {
     terminal: bool,
     color: bool,
     broken_pipe: bool,
+    /// Whether something is left for somebody to decide.
+    conflicts: bool,
     /// What shows that something is going on.
     bar: Option<Arc<Bar>>,
 }
@@ -39,7 +42,8 @@ impl Output {
         // git pages what we print, and knows whether its pager is on a terminal.
         let terminal = stdout.is_terminal() || std::env::var_os("GIT_PAGER_IN_USE").is_some();
         let color = terminal && std::env::var_os("NO_COLOR").is_none();
-        Self { out: BufWriter::new(stdout), json, terminal, color, broken_pipe: false, bar: None }
+        let out = BufWriter::new(stdout);
+        Self { out, json, terminal, color, broken_pipe: false, conflicts: false, bar: None }
     }
 
     /// Whether JSON was asked for.
@@ -50,6 +54,16 @@ impl Output {
     /// Whether styles are to be seen.
     pub(crate) fn has_color(&self) -> bool {
         self.color
+    }
+
+    /// Notes that something is left for somebody to decide: the exit code tells.
+    pub(crate) fn note_conflicts(&mut self) {
+        self.conflicts = true;
+    }
+
+    /// Whether something is.
+    pub(crate) fn has_conflicts(&self) -> bool {
+        self.conflicts
     }
 
     /// Whether the reader of the output went away.
@@ -148,7 +162,7 @@ impl Output {
         drop(self.out.flush());
         if self.json {
             let position = error.position();
-            let value = json!({"error": {
+            let mut value = json!({"error": {
                 "kind": format!("{:?}", error.kind()),
                 "message": error.message(),
                 "help": error.way_out(),
@@ -159,11 +173,18 @@ impl Output {
                 "line": position.line,
                 "byte": position.byte,
             }});
+            let conflicts = Conflicts::of(error).iter().map(conflict_json);
+            if let Some(object) = value.get_mut("error").and_then(Value::as_object_mut)
+                && conflicts.len() > 0
+            {
+                object.insert("conflicts".to_owned(), conflicts.collect());
+            }
             eprintln!("{value}");
             return;
         }
         eprintln!("error: {error}");
         let mut source = std::error::Error::source(error);
+        source = source.filter(|_| Conflicts::of(error).is_empty());
         while let Some(cause) = source {
             if !error.to_string().contains(&cause.to_string()) {
                 eprintln!("  because: {cause}");

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use reedbase::storage::MemoryStorage;
 
-use crate::script::{Interpreter, check, scripts};
+use crate::script::{Interpreter, check, error_text, scripts};
 
 #[test]
 fn scripts_print_what_they_should() {
@@ -10,7 +10,7 @@ fn scripts_print_what_they_should() {
         let mut interpreter = Interpreter::new(Arc::new(MemoryStorage::new()));
         check(&name, &text, &path, |command| match interpreter.run(command) {
             Ok(output) => output,
-            Err(error) => format!("error: {error}"),
+            Err(error) => error_text(&error),
         });
     }
 }

@@ -29,6 +29,8 @@ mod replay;
 mod poke;
 /// What verify finds where every checksum is right.
 mod verify;
+/// Two sides of a table, put together.
+mod merge;
 /// What programs begin and do not end, and going back.
 mod programs;
 /// Databases of older formats.

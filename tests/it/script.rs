@@ -14,8 +14,8 @@ use std::sync::Arc;
 use reedbase::clock::ManualClock;
 use reedbase::storage::Storage;
 use reedbase::{
-    Action, Adopt, Checkpoints, Database, Error, Frame, Import, Key, Limits, OpenOptions, Standing,
-    Timestamp, Transaction,
+    Action, Adopt, Checkpoints, Conflict, Conflicts, Database, Error, Frame, Import, Key, Limits,
+    OnConflict, OpenOptions, OutsideEdit, Pick, Standing, Timestamp, Transaction,
 };
 
 /// What every table holds, by name.
@@ -27,7 +27,10 @@ pub(crate) struct Interpreter {
     clock: Arc<ManualClock>,
     /// The handles: `one` unless a command says `@two`.
     handles: BTreeMap<String, Database>,
-    transaction: Option<Transaction>,
+    /// The handle that the command is for.
+    current: String,
+    /// The open transaction of each handle.
+    transactions: BTreeMap<String, Transaction>,
     /// The frame of a program.
     program: Option<Frame>,
     /// What has been acknowledged.
@@ -40,7 +43,8 @@ impl Interpreter {
     pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
         let (handles, acknowledged, past) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { storage, clock, handles, transaction: None, program: None, acknowledged, past }
+        let (current, transactions, program) = (String::new(), BTreeMap::new(), None);
+        Self { storage, clock, handles, current, transactions, program, acknowledged, past }
     }
 
     /// Does one command; gives what it prints.
@@ -57,6 +61,7 @@ impl Interpreter {
             return Ok("ok".to_owned());
         }
         let database = self.handle(handle)?;
+        handle.clone_into(&mut self.current);
         let output = self.command(&database, &words)?;
         self.acknowledge(&database);
         Ok(output)
@@ -80,16 +85,46 @@ impl Interpreter {
         match words {
             ["open"] => Ok("ok".to_owned()),
             ["begin"] => {
-                self.transaction = Some(database.begin()?);
+                self.transactions.insert(self.current.clone(), database.begin()?);
                 Ok("ok".to_owned())
             }
             ["commit", name @ ..] => {
-                let mut transaction =
-                    self.transaction.take().ok_or_else(|| Error::usage("begin failed"))?;
+                let mut transaction = self.begun()?;
                 if !name.is_empty() {
                     transaction = transaction.named(name.join(" "));
                 }
                 committed(transaction)
+            }
+            ["park"] => Ok(commit_text(&self.begun()?.commit_parking()?)),
+            ["commit:ours"] => committed(self.begun()?.on_conflict(OnConflict::Ours)),
+            ["commit:theirs"] => committed(self.begun()?.on_conflict(OnConflict::Theirs)),
+            ["commit:both"] => committed(self.begun()?.on_conflict(OnConflict::Both)),
+            ["conflicts"] => {
+                let open = database.snapshot()?.conflicts()?;
+                Ok(lines(open.iter().map(|open| conflict_text(&open.conflict))))
+            }
+            ["conflicts:all"] => {
+                let all = database.snapshot()?.conflict_history()?;
+                Ok(lines(all.iter().map(|past| {
+                    let resolved = past.resolved.map_or("open".to_owned(), |at| at.to_string());
+                    let text = conflict_text(&past.conflict.conflict);
+                    format!("{} {resolved} {text}", past.conflict.frame)
+                })))
+            }
+            ["resolve", at, pick @ ..] => {
+                let open = database.snapshot()?.conflicts()?;
+                let at: usize = at.parse().unwrap();
+                let id = &open.get(at).ok_or_else(|| Error::not_found("no such conflict"))?.id;
+                let mut transaction = database.begin()?;
+                transaction.resolve(id, &parse_pick(pick))?;
+                committed(transaction)
+            }
+            ["adopt:park", tables @ ..] => adopt(database, tables, OnConflict::Park),
+            ["undo", frame] => {
+                let frame = database.frame_at(frame)?;
+                let mut transaction = database.begin()?;
+                transaction.revert(&frame)?;
+                Ok(commit_text(&transaction.commit_parking()?))
             }
             ["checkpoint", tables @ ..] => {
                 let report = database.checkpoint(tables)?;
@@ -118,8 +153,10 @@ impl Interpreter {
                 Ok(format!("packed {} versions into {}", folded.versions, folded.packs))
             }
             ["outside", table] => outside(database, table),
-            ["adopt", tables @ ..] => adopt(database, tables, false),
-            ["adopt!", tables @ ..] => adopt(database, tables, true),
+            ["adopt", tables @ ..] => adopt(database, tables, OnConflict::Refuse),
+            ["adopt!", tables @ ..] => Ok(commit_text(
+                &database.adopt(edits(database, tables)?, &Adopt::new().force(true))?,
+            )),
             ["discard", tables @ ..] => Ok(database.discard(tables)?.kept.join("\n")),
             ["file", path] => {
                 let storage: &dyn Storage = &*self.storage;
@@ -193,13 +230,17 @@ impl Interpreter {
 
     /// Commands that change something, in the open transaction or in one of their own.
     fn write(&mut self, database: &Database, words: &[&str]) -> Result<String, Error> {
-        if let Some(transaction) = &mut self.transaction {
+        if let Some(transaction) = self.transactions.get_mut(&self.current) {
             change(transaction, words)?;
             return Ok("ok".to_owned());
         }
         let mut transaction = database.begin()?;
         change(&mut transaction, words)?;
         committed(transaction)
+    }
+
+    fn begun(&mut self) -> Result<Transaction, Error> {
+        self.transactions.remove(&self.current).ok_or_else(|| Error::usage("begin failed"))
     }
 
     fn acknowledge(&mut self, database: &Database) {
@@ -255,24 +296,51 @@ fn outside(database: &Database, table: &str) -> Result<String, Error> {
     if edit.diff.schema.is_some() {
         lines.push("schema.toml differs".to_owned());
     }
-    let rows = edit
-        .conflicts
-        .iter()
-        .map(|conflict| (text(&conflict.ours.after), text(&conflict.theirs.after)));
-    lines.extend(rows.map(|(ours, theirs)| format!("conflict: {ours} or {theirs}")));
+    lines.extend(edit.conflicts.iter().map(conflict_text));
     if let Some(older) = edit.older {
         lines.push(format!("{} as of {:?}", older.rows, older.version.map(Timestamp::as_micros)));
     }
     Ok(lines.join("\n"))
 }
 
-fn adopt(database: &Database, tables: &[&str], force: bool) -> Result<String, Error> {
+/// What went wrong, with the conflicts it carries.
+pub(crate) fn error_text(error: &Error) -> String {
+    let conflicts =
+        Conflicts::of(error).iter().map(|conflict| format!("\n{}", conflict_text(conflict)));
+    format!("error: {error}{}", conflicts.collect::<String>())
+}
+
+/// What a conflict is about, and what each side says.
+fn conflict_text(conflict: &Conflict) -> String {
+    let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
+    let (key, column) = (conflict.key_text(), conflict.column.as_deref().unwrap_or("-"));
+    let sides = [&conflict.base, &conflict.ours, &conflict.theirs].map(said).join(" / ");
+    format!("conflict ({}) {} {key} {column}: {sides}", conflict.kind, conflict.table)
+}
+
+fn adopt(database: &Database, tables: &[&str], how: OnConflict) -> Result<String, Error> {
+    let how = Adopt::new().on_conflict(how);
+    Ok(commit_text(&database.adopt(edits(database, tables)?, &how)?))
+}
+
+fn edits(database: &Database, tables: &[&str]) -> Result<Vec<OutsideEdit>, Error> {
     let edits = tables.iter().map(|table| database.outside_edit(table));
-    let edits = edits.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
-    Ok(match database.adopt(edits, &Adopt::new().force(force))?.frame {
-        Some(frame) => format!("frame {}", frame.timestamp),
-        None => "nothing changed".to_owned(),
-    })
+    edits.filter_map(Result::transpose).collect()
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn parse_pick(words: &[&str]) -> Pick {
+    match words {
+        ["ours"] => Pick::Ours,
+        ["theirs"] => Pick::Theirs,
+        ["base"] => Pick::Base,
+        ["both"] => Pick::Both,
+        [value] => Pick::Value(Some((*value).to_owned())),
+        _ => Pick::Value(None),
+    }
 }
 
 fn history(database: &Database, table: &str, key: &str) -> Result<String, Error> {
@@ -340,6 +408,9 @@ fn change(transaction: &mut Transaction, words: &[&str]) -> Result<(), Error> {
             transaction.restore_table(table, at, Action::RESTORE)
         }
         ["delete", table, key] => transaction.delete(table, parse_key(key)),
+        ["add", table, key, column, by] => {
+            transaction.increment(table, parse_key(key), column, *by)
+        }
         _ => panic!("unknown command: {words:?}"),
     }
 }
@@ -354,8 +425,16 @@ fn committed(transaction: Transaction) -> Result<String, Error> {
 }
 
 fn commit_text(commit: &reedbase::Commit) -> String {
+    let mut told = String::new();
+    if !commit.merged.is_empty() {
+        told.push_str(&format!(", {} merged", commit.merged.len()));
+    }
+    if !commit.parked.is_empty() {
+        told.push_str(&format!(", {} parked", commit.parked.len()));
+    }
+    told.extend(commit.stale_picks.iter().map(|_| ", a stale pick"));
     match (&commit.frame, &commit.open_frame) {
-        (Some(frame), _) => format!("frame {}", frame.timestamp),
+        (Some(frame), _) => format!("frame {}{told}", frame.timestamp),
         (None, Some(frame)) => format!("step of {}", frame.timestamp),
         (None, None) => "nothing changed".to_owned(),
     }

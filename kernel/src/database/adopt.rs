@@ -8,9 +8,10 @@ use super::checkpoint::{self, CheckpointReport};
 use super::commit::Commit;
 use super::inner::Inner;
 use super::outside::OutsideEdit;
+use super::parked::CONFLICTS;
 use super::snapshot::Snapshot;
 use super::table_file::EDITED;
-use super::transaction::{Transaction, Whole, Work};
+use super::transaction::{OnConflict, Transaction};
 use crate::frame::Action;
 use crate::mark::table_path;
 
@@ -23,6 +24,7 @@ pub struct Adopt {
     name: Option<String>,
     user: Option<String>,
     force: bool,
+    on_conflict: OnConflict,
 }
 
 impl Adopt {
@@ -45,6 +47,13 @@ impl Adopt {
         self
     }
 
+    /// What becomes of what frames changed meanwhile in another way: unless it is said, nothing is adopted then.
+    #[must_use]
+    pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
+        self.on_conflict = on_conflict;
+        self
+    }
+
     /// Also an edit that removes more than half of the rows.
     #[must_use]
     pub fn force(mut self, force: bool) -> Self {
@@ -64,26 +73,30 @@ pub(super) fn adopt(
         check(inner, edit, how)?;
         edit.prepared.files.sync(&**inner.store.storage(), &edit.table)?;
     }
-    let mut transaction = Transaction::new(Arc::clone(inner), snapshot);
+    let transaction = Transaction::new(Arc::clone(inner), snapshot);
+    let mut transaction = transaction.on_conflict(how.on_conflict);
     transaction.name.clone_from(&how.name);
     transaction.user.clone_from(&how.user);
-    let mut kept = Vec::new();
+    transaction.written_at = edits.iter().map(|edit| edit.saved).max();
+    let (mut kept, mut stale_picks) = (Vec::new(), Vec::new());
     let tables: Vec<TableName> = edits.iter().map(|edit| edit.table.clone()).collect();
     for OutsideEdit { table, prepared, .. } in edits {
+        if table.is_reserved() {
+            transaction.edit_any(CONFLICTS, Action::RESOLVE, |_| Ok(()))?;
+            stale_picks = transaction.take_picks(&prepared.after)?;
+            let adopted = prepared.files.adopted(inner.store.hashes());
+            transaction.adopted.insert(table, adopted);
+            continue;
+        }
         kept.extend(prepared.kept.clone().map(|name| (table.clone(), name)));
         if prepared.changeset.is_empty() {
             continue;
         }
-        let adopted = || prepared.files.adopted(inner.store.hashes());
-        let adopted = prepared.kept.is_none().then(adopted);
-        let whole = Whole {
-            base: prepared.ours,
-            after: prepared.merged,
-            changeset: prepared.changeset,
-            action: Action::ADOPT,
-            adopted,
-        };
-        transaction.work.insert(table, Work::Whole(Box::new(whole)));
+        prepared.add_to(&mut transaction, &table);
+        if prepared.kept.is_none() {
+            let adopted = prepared.files.adopted(inner.store.hashes());
+            transaction.adopted.insert(table, adopted);
+        }
     }
     let commit = transaction.commit()?;
     checkpoint::settle(inner, &tables)?;
@@ -93,7 +106,7 @@ pub(super) fn adopt(
         let storage = inner.store.storage();
         storage.rename(&table_path(&table, &name), &table_path(&table, &adopted))?;
     }
-    Ok(commit)
+    Ok(Commit { stale_picks, ..commit })
 }
 
 /// Completes what a crash left: tables of which an edit was adopted, and no mark says so. Where that fails, the disk
@@ -110,17 +123,6 @@ pub(super) fn finish(inner: &Inner) {
 /// Whether an edit can be adopted.
 fn check(inner: &Inner, edit: &OutsideEdit, how: &Adopt) -> Result<()> {
     let error = |kind, message: &str| Error::new(kind, message).at_table(edit.table.as_str());
-    if let Some(conflict) = edit.conflicts.first() {
-        let key = conflict.ours.key_text();
-        let count = edit.conflicts.len();
-        let message = match count {
-            1 => "the edit and a frame changed the same row".to_owned(),
-            _ => format!("the edit and frames changed the same {count} rows"),
-        };
-        return Err(error(ErrorKind::Conflict, &message).at_key(key).help(
-            "write one value into the file on which both agree, or discard the edit, which stays beside the table",
-        ));
-    }
     if edit.removes_most && !how.force {
         return Err(error(ErrorKind::OutsideEdit, "the edit removes more than half of the rows")
             .help("if that is meant, adopt it with --force; else look whether the file is whole"));

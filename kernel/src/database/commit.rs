@@ -5,26 +5,29 @@
 //! ```
 //!
 //! The lock is held while the edits are fitted and appended, not while they are synced: other writers
-//! append behind, and one sync serves them all.
+//! append behind, and one sync serves them all. Merging whole tables takes longer: that is done before, and again if
+//! somebody commits meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{
-    Bytes, Changeset, DeltaCodec, Error, ErrorKind, Result, TableName, Timestamp,
-};
+use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
 
 use super::checkpoint;
-use super::compare::changeset;
+use super::fit::{fit, is_slow};
+use super::fitted::{Fit, Fitted, RowName};
 use super::inner::{Head, Inner};
 use super::open_frame::OpenFrame;
+use super::parked;
 use super::table_file::TableFile;
-use super::transaction::{Transaction, Work};
+use super::transaction::{OnConflict, Transaction};
 use crate::clock::next_timestamp;
 use crate::delta::{DeltaFile, RowsCodec, WrittenDelta, delta_name};
-use crate::frame::{Action, Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
+use crate::frame::{ChangeBody, FrameInfo, FrameRecord, TableChange};
 use crate::mark::table_path;
+use crate::merge::{Conflict, Conflicts};
 use crate::state::State;
-use crate::table::{Difference, Edit, Key, Stamp, Table};
+use crate::table::Table;
 
 /// What a commit did.
 #[derive(Debug, Clone)]
@@ -36,33 +39,45 @@ pub struct Commit {
     pub open_frame: Option<Arc<FrameInfo>>,
     /// The tables it touched whose files were edited outside: those edits wait to be adopted or discarded.
     pub edited_outside: Vec<TableName>,
+    /// The rows that others had changed meanwhile, and that hold what both wrote.
+    pub merged: Vec<RowName>,
+    /// What conflicts with what others committed, and waits in `reed_conflicts`.
+    pub parked: Vec<Conflict>,
+    /// Conflicts for which somebody wrote a pick into their table that does not count any more.
+    pub stale_picks: Vec<String>,
 }
 
 impl Commit {
     /// That of nothing.
-    const NONE: Self = Self { frame: None, open_frame: None, edited_outside: Vec::new() };
+    const NONE: Self = Self {
+        frame: None,
+        open_frame: None,
+        edited_outside: Vec::new(),
+        merged: Vec::new(),
+        parked: Vec::new(),
+        stale_picks: Vec::new(),
+    };
 }
 
 impl Transaction {
-    /// Makes the changes durable and visible, all of them or, if it fails, none.
+    /// Makes the changes durable and visible, all of them or, if it fails, none. What others committed since it began
+    /// is merged, cell by cell.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) if another writer changed the same rows since the transaction
-    /// began, [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the disk failed at the last moment, or
-    /// those of the storage.
+    /// [`Conflict`](reedbase_plugin_api::ErrorKind::Conflict) if another writer changed the same cells in another way: it carries them
+    /// ([`Conflicts::of`]); [`OutcomeUnknown`](reedbase_plugin_api::ErrorKind::OutcomeUnknown) if the disk failed at the last moment, or those of
+    /// the storage.
     pub fn commit(self) -> Result<Commit> {
         commit(self)
     }
-}
 
-/// What a frame does to one table, fitted to the newest state.
-struct Fitted {
-    name: TableName,
-    base: Timestamp,
-    action: Action,
-    changeset: Changeset,
-    after: Table,
-    adopted: Option<Adopted>,
+    /// The same, but what conflicts is parked, and the rest is committed.
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit), conflicts left out.
+    pub fn commit_parking(self) -> Result<Commit> {
+        commit(self.on_conflict(OnConflict::Park))
+    }
 }
 
 fn commit(mut transaction: Transaction) -> Result<Commit> {
@@ -75,43 +90,105 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
     if let Some(frame) = transaction.frame.take() {
         return commit_step(transaction, &frame);
     }
-    let touched: Vec<TableName> = transaction.work.keys().cloned().collect();
-    let mut head = inner.head();
-    load_touched(&head, &touched, &inner)?;
-    let (position, info) = {
+    let needed = needed(&transaction)?;
+    let mut attempt = 0;
+    let (position, info, outcome) = loop {
+        let ahead = Ahead::fit(&transaction, &inner, attempt)?;
+        attempt += 1;
+        let mut head = inner.head();
+        load(&head, &needed, &inner)?;
         let _lock = inner.lock()?;
         inner.read_on(&mut head)?;
+        // Somebody may have committed meanwhile: then it is fitted again, and under the lock if that goes on for long.
+        let fit = match ahead {
+            _ if !is_loaded(&head, &needed) => continue,
+            Some(ahead) if ahead.fits(&head.state) => ahead.fit,
+            _ if attempt < ATTEMPTS && is_slow(&transaction, &head.state) => continue,
+            _ => fit(&transaction, &head.state, &inner)?,
+        };
         head.journal.prepare()?;
         let wall = inner.clock.now();
         let timestamp = next_timestamp(head.journal.newest(), wall);
-        let fitted = fit(&mut transaction, &head.state, &inner)?;
-        if fitted.is_empty() {
-            return Ok(Commit::NONE);
+        let (tables, outcome) = settle(fit, &transaction, &head.state, timestamp, &inner)?;
+        if tables.is_empty() {
+            return Ok(Commit { merged: outcome.merged, ..Commit::NONE });
         }
         transaction.stamp.set(timestamp);
-        let (frame, made) = make_frame(&transaction, fitted, (timestamp, wall), &head, &inner)?;
+        let (frame, made) = make_frame(&transaction, tables, (timestamp, wall), &head, &inner)?;
         let state = Arc::new(head.state.advance(&frame, &made, &inner.store)?);
         let position = head.journal.append(&frame, inner.flush.synced())?;
         head.state = state;
         inner.note(&head);
-        (position, frame.info)
+        break (position, frame.info, outcome);
     };
-    drop(head);
     inner.make_durable(position)?;
+    let touched: Vec<TableName> = info.tables.iter().map(|(name, _)| name.clone()).collect();
     checkpoint::if_due(&inner, &touched)?;
     let edited_outside = edited(&touched, &inner)?;
-    Ok(Commit { frame: Some(info), open_frame: None, edited_outside })
+    Ok(Commit { frame: Some(info), edited_outside, ..outcome })
+}
+
+/// How often a transaction is fitted without the lock.
+const ATTEMPTS: usize = 3;
+
+/// What takes long is fitted before the lock is taken.
+struct Ahead {
+    fit: Fit,
+    /// The versions it was fitted to.
+    versions: Vec<(TableName, Timestamp)>,
+}
+
+impl Ahead {
+    fn fit(transaction: &Transaction, inner: &Inner, attempt: usize) -> Result<Option<Self>> {
+        if attempt > 0 {
+            inner.refresh()?;
+        }
+        let state = inner.flush.visible();
+        if attempt >= ATTEMPTS || !is_slow(transaction, &state) {
+            return Ok(None);
+        }
+        let versions = state.tables().map(|table| (table.name().clone(), table.version()));
+        let versions = versions.collect();
+        Ok(Some(Self { fit: fit(transaction, &state, inner)?, versions }))
+    }
+
+    /// Whether nothing was committed since.
+    fn fits(&self, state: &State) -> bool {
+        let now = state.tables().map(|table| (table.name(), table.version()));
+        now.eq(self.versions.iter().map(|(name, version)| (name, *version)))
+    }
+}
+
+/// What is disputed is refused or parked, as the transaction says.
+fn settle(
+    fit: Fit,
+    transaction: &Transaction,
+    state: &State,
+    frame: Timestamp,
+    inner: &Inner,
+) -> Result<(Vec<Fitted>, Commit)> {
+    let Fit { mut tables, merged, conflicts } = fit;
+    if !conflicts.is_empty() {
+        if transaction.on_conflict != OnConflict::Park {
+            return Err(Conflicts::into_error(conflicts));
+        }
+        let table = state.table(&parked::table_name()?);
+        let table = table.map(|table| table.table(&inner.store)).transpose()?;
+        let parked = parked::park(&conflicts, table, frame, &transaction.stamp)?;
+        tables.extend((!parked.changeset.is_empty()).then_some(parked));
+    }
+    Ok((tables, Commit { merged, parked: conflicts, ..Commit::NONE }))
 }
 
 /// Adds what a transaction did to an open frame.
-fn commit_step(mut transaction: Transaction, frame: &OpenFrame) -> Result<Commit> {
+fn commit_step(transaction: Transaction, frame: &OpenFrame) -> Result<Commit> {
     let inner = Arc::clone(&transaction.inner);
     let snapshot = transaction.snapshot.clone();
-    let fitted = fit(&mut transaction, snapshot.state(), &inner)?;
-    if fitted.is_empty() {
+    let tables = fit(&transaction, snapshot.state(), &inner)?.tables;
+    if tables.is_empty() {
         return Ok(Commit::NONE);
     }
-    let changes = fitted.into_iter().map(|fitted| fitted.into_change(|_, change| inline(change)));
+    let changes = tables.into_iter().map(|fitted| fitted.into_change(|_, change| inline(change)));
     let changes = changes.map(|made| made.map(|(change, _)| change)).collect::<Result<_>>()?;
     frame.push(&inner, transaction.details, changes)?;
     Ok(Commit { open_frame: Some(frame.info()), ..Commit::NONE })
@@ -129,7 +206,8 @@ impl Fitted {
         self,
         place: impl FnOnce(&TableName, Changeset) -> Result<ChangeBody>,
     ) -> Result<(TableChange, Table)> {
-        let Self { name: table, base, action, changeset, after, adopted } = self;
+        let base = self.base();
+        let Self { name: table, action, changeset, after, adopted, .. } = self;
         let body = place(&table, changeset)?;
         let (size, rows) = (after.file_len(), after.rows());
         Ok((TableChange { table, action, base, size, rows, adopted, body }, after))
@@ -157,74 +235,26 @@ fn check_words(transaction: &Transaction) -> Result<()> {
     }
 }
 
+/// The tables that a commit needs: those it touches, those it relies on, and the one for conflicts.
+fn needed(transaction: &Transaction) -> Result<BTreeSet<TableName>> {
+    let mut needed: BTreeSet<TableName> = transaction.work.keys().cloned().collect();
+    needed.extend(transaction.expected.iter().map(|expected| expected.table().clone()));
+    if transaction.on_conflict == OnConflict::Park {
+        needed.insert(parked::table_name()?);
+    }
+    Ok(needed)
+}
+
 /// Loads what the commit will need while the lock is not held yet.
-fn load_touched(head: &Head, touched: &[TableName], inner: &Inner) -> Result<()> {
-    for name in touched {
-        if let Some(table) = head.state.table(name) {
-            table.table(&inner.store)?;
-        }
-    }
-    Ok(())
+fn load(head: &Head, needed: &BTreeSet<TableName>, inner: &Inner) -> Result<()> {
+    let mut tables = needed.iter().filter_map(|name| head.state.table(name));
+    tables.try_for_each(|table| table.table(&inner.store).map(drop))
 }
 
-/// Fits the edits to the newest state. Until merging exists, rows that another writer changed since the
-/// transaction began are refused.
-fn fit(transaction: &mut Transaction, state: &State, inner: &Inner) -> Result<Vec<Fitted>> {
-    let mut fitted = Vec::new();
-    for (name, work) in std::mem::take(&mut transaction.work) {
-        let head = state.table(&name);
-        let base = head.map_or(Timestamp::ZERO, |head| head.version());
-        let (changeset, after, action, adopted) = match work {
-            Work::Whole(whole) => {
-                if whole.base != base {
-                    return Err(conflict("the table was changed meanwhile", &name));
-                }
-                (whole.changeset, whole.after, whole.action, whole.adopted)
-            }
-            Work::Rows { edit, action } => {
-                let head = head.ok_or_else(|| conflict("the table is gone", &name))?;
-                let edit = fit_rows(*edit, head.table(&inner.store)?, &transaction.stamp)
-                    .map_err(|error| error.at_table(name.as_str()))?;
-                let before = edit.before().clone();
-                let (after, removed, added) = edit.finish()?;
-                let difference = Difference::lines(removed, added);
-                (changeset(&before, &after, difference)?, after, action, None)
-            }
-        };
-        if !changeset.is_empty() {
-            fitted.push(Fitted { name, base, action, changeset, after, adopted });
-        }
-    }
-    Ok(fitted)
-}
-
-/// The same edits on the newest table.
-fn fit_rows(edit: Edit, head: &Table, stamp: &Stamp) -> Result<Edit> {
-    let before = edit.before();
-    if before.version() == head.version() && Arc::ptr_eq(before.base(), head.base()) {
-        return Ok(edit);
-    }
-    let mut again = Edit::new(head.clone(), stamp.clone());
-    for (key, touched) in edit.touched()? {
-        let now = head.get(&key)?;
-        if now != touched.before {
-            let shown = Key::from(&key).display(head.shape().key().len());
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "another writer changed the row meanwhile",
-            )
-            .help("look at it again, and repeat the change")
-            .at_key(shown));
-        }
-        again.put(&key, touched.after)?;
-    }
-    Ok(again)
-}
-
-fn conflict(what: &str, table: &TableName) -> Error {
-    Error::new(ErrorKind::Conflict, what)
-        .help("look at it again, and repeat the change")
-        .at_table(table.as_str())
+/// Whether what the commit needs is loaded: another process may have made a table since.
+fn is_loaded(head: &Head, needed: &BTreeSet<TableName>) -> bool {
+    let mut tables = needed.iter().filter_map(|name| head.state.table(name));
+    tables.all(|table| table.loaded().is_some())
 }
 
 /// The frame, with large changesets written to their files, and the tables it makes.
@@ -237,7 +267,7 @@ fn make_frame(
 ) -> Result<(FrameRecord, Vec<(TableName, Table)>)> {
     let (mut changes, mut made) = (Vec::new(), Vec::new());
     for fitted in fitted {
-        let base = fitted.base;
+        let base = fitted.base();
         let (change, after) = fitted.into_change(|name, changeset| {
             match changeset.touched_bytes() > inner.store.limits().large_changeset {
                 true => write_large(name, timestamp, base, changeset, inner),

@@ -7,15 +7,15 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, FrameId, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Error, FrameId, Result, Timestamp};
 
 use super::commit::Commit;
 use super::frame_list::{self, FrameEntry, TableAt};
 use super::handle::Database;
-use super::history::Diff;
 use super::open_frame::OpenFrame;
-use super::transaction::Transaction;
+use super::transaction::{OnConflict, Transaction};
 use super::uncommitted::{self, OPENED, UncommittedFrame};
+use super::undo::Preview;
 use crate::frame::FrameInfo;
 use crate::store::retry;
 
@@ -92,8 +92,16 @@ impl Frame {
     /// # Errors
     /// Those of [`Transaction::commit`].
     pub fn commit(self) -> Result<FrameReport> {
+        self.commit_with(OnConflict::Refuse)
+    }
+
+    /// The same, with another way to deal with what others changed, too.
+    ///
+    /// # Errors
+    /// Those of [`commit`](Self::commit).
+    pub fn commit_with(self, on_conflict: OnConflict) -> Result<FrameReport> {
         let (begun, operations) = (self.timestamp(), self.open.0.operations());
-        let commit = self.transaction.commit()?;
+        let commit = self.transaction.on_conflict(on_conflict).commit()?;
         Ok(FrameReport { commit, begun, operations })
     }
 
@@ -141,12 +149,13 @@ impl Database {
         Ok(self.the_frame()?.steps().len())
     }
 
-    /// What the steps of the open frame came to, table by table.
+    /// What the open frame would change, and what it would meet, if it were committed now.
     ///
     /// # Errors
     /// [`Usage`](reedbase_plugin_api::ErrorKind::Usage) if the handle shows none; those of reading the tables.
-    pub fn frame_changes(&self) -> Result<Vec<(TableName, Diff)>> {
-        self.the_frame()?.transaction(&self.inner, &self.newest()?)?.changes()
+    pub fn frame_preview(&self) -> Result<Preview> {
+        let newest = self.newest()?;
+        self.the_frame()?.transaction(&self.inner, &newest)?.preview_on(&newest)
     }
 
     /// Commits the open frame that this handle shows.
@@ -155,7 +164,15 @@ impl Database {
     /// [`Usage`](reedbase_plugin_api::ErrorKind::Usage) if it shows none; those of [`Transaction::commit`]. The frame stays
     /// open then.
     pub fn commit_frame(&self) -> Result<Commit> {
-        self.the_frame()?.commit(&self.inner, &self.newest()?)
+        self.commit_frame_with(OnConflict::Refuse)
+    }
+
+    /// The same, with another way to deal with what others changed, too.
+    ///
+    /// # Errors
+    /// Those of [`commit_frame`](Self::commit_frame).
+    pub fn commit_frame_with(&self, on_conflict: OnConflict) -> Result<Commit> {
+        self.the_frame()?.commit(&self.inner, &self.newest()?, on_conflict)
     }
 
     fn the_frame(&self) -> Result<&Arc<OpenFrame>> {

@@ -9,7 +9,7 @@ use super::commit::Commit;
 use super::inner::Inner;
 use super::open_frame::OpenFrame;
 use super::snapshot::Snapshot;
-use super::transaction::{Transaction, Whole, Work};
+use super::transaction::{OnConflict, Transaction, Whole, Work};
 use super::uncommitted::OPENED;
 use crate::changes::RowChanges;
 use crate::frame::{Action, FrameRecord};
@@ -35,8 +35,13 @@ impl OpenFrame {
     }
 
     /// Commits what came of all steps.
-    pub(super) fn commit(&self, inner: &Arc<Inner>, newest: &Snapshot) -> Result<Commit> {
-        let commit = self.transaction(inner, newest)?.commit()?;
+    pub(super) fn commit(
+        &self,
+        inner: &Arc<Inner>,
+        newest: &Snapshot,
+        on_conflict: OnConflict,
+    ) -> Result<Commit> {
+        let commit = self.transaction(inner, newest)?.on_conflict(on_conflict).commit()?;
         self.remove()?;
         Ok(commit)
     }
@@ -71,7 +76,7 @@ impl Net<'_> {
         let base = state.table(before.store())?;
         let Some(rows) = self.rows(before)? else {
             let after = table.flatten()?;
-            let whole = Whole::replacing(&base.flatten()?, after, state.version(), self.action)?;
+            let whole = Whole::replacing(&base.flatten()?, after, self.action)?;
             return Ok(whole.map(|whole| Work::Whole(Box::new(whole))));
         };
         let mut edit = Edit::new(base.clone(), stamp);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Error, MergeDriver, Result, TableName, Timestamp};
 
 use super::adopt::{self, Adopt};
 use super::checkpoint::{self, CheckpointReport};
@@ -24,6 +24,7 @@ use crate::frame::FrameInfo;
 use crate::history::Folded;
 use crate::limits::Limits;
 use crate::log::{UserDictionary, check_actions};
+use crate::merge::Drivers;
 use crate::progress::{Progress, Silent};
 use crate::registry::{ACTIONS_PATH, USERS_PATH};
 use crate::storage::{FileSystem, Storage};
@@ -52,7 +53,8 @@ impl Default for OpenOptions {
         let (clock, limits) = (Arc::new(SystemClock), Limits::default());
         let checkpoints = Checkpoints::Background;
         let (user, progress) = ("system".to_owned(), Arc::new(Silent));
-        let settings = Settings { clock, user, checkpoints, limits, progress };
+        let drivers = Drivers::default();
+        let settings = Settings { clock, user, checkpoints, limits, drivers, progress };
         Self { storage: None, create: false, settings }
     }
 }
@@ -102,6 +104,13 @@ impl OpenOptions {
     #[must_use]
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.settings.progress = progress;
+        self
+    }
+
+    /// Adds a driver that decides cells which two sides changed, for columns that ask for it by its id.
+    #[must_use]
+    pub fn merge_driver(mut self, driver: Arc<dyn MergeDriver>) -> Self {
+        self.settings.drivers.add(driver);
         self
     }
 

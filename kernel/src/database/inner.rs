@@ -13,6 +13,7 @@ use crate::delta::Codecs;
 use crate::journal::{Journal, Position, Scan};
 use crate::limits::Limits;
 use crate::log::{FrameCache, complete_actions};
+use crate::merge::Drivers;
 use crate::progress::Progress;
 use crate::registry;
 use crate::state::State;
@@ -41,6 +42,8 @@ pub(super) struct Settings {
     pub(super) user: String,
     pub(super) checkpoints: Checkpoints,
     pub(super) limits: Limits,
+    /// Who decides cells that two sides changed.
+    pub(super) drivers: Drivers,
     /// Who is told how far long work has come.
     pub(super) progress: Arc<dyn Progress>,
 }
@@ -52,6 +55,7 @@ pub(super) struct Inner {
     pub(super) config: Config,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) user: String,
+    pub(super) drivers: Drivers,
     pub(super) checkpoints: Checkpoints,
     /// Whether a thread is writing files.
     pub(super) writing: AtomicBool,
@@ -86,7 +90,7 @@ impl Inner {
         config: Config,
         settings: Settings,
     ) -> Result<Self> {
-        let Settings { clock, user, checkpoints, limits, progress } = settings;
+        let Settings { clock, user, checkpoints, limits, drivers, progress } = settings;
         let writing = AtomicBool::new(false);
         let lock = storage.lock_file("lock")?;
         let checkpoint_lock = match &lock {
@@ -124,6 +128,7 @@ impl Inner {
             config,
             clock,
             user,
+            drivers,
             checkpoints,
             writing,
             flush,

@@ -2,23 +2,28 @@
 //!
 //! Three tables meet. The *base* is the version that the files held when they were last ours; *theirs* is what
 //! the files hold now; *ours* is the newest version, which frames committed since have made of the base. The
-//! edit is what makes theirs of the base, whatever ours has become. Where both sides changed other rows, the
-//! result is theirs with our rows put in; a row that both changed, each in another way, is a conflict.
+//! edit is what makes theirs of the base, whatever ours has become; adopting it merges the two, like any transaction
+//! that was begun on an older state.
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Changeset, Error, ErrorKind, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Changeset, Error, Result, TableName, Timestamp};
 
 use super::compare::compare;
 use super::edited_table::EditedFiles;
-use super::history::{Diff, RowDiff, row_diff};
+use super::fit::fit;
+use super::fitted::{Fit, RowName};
+use super::history::Diff;
 use super::inner::Inner;
 use super::past::Past;
-use super::row::{Row, same, spelled_for};
+use super::row::{Row, same};
 use super::snapshot::{Snapshot, find_table};
 use super::table_file::{TableFile, edited_from, is_beside};
+use super::transaction::{Transaction, Whole, Work};
 use crate::changes::{RowChange, RowChanges};
-use crate::table::{Edit, Stamp, Table};
+use crate::frame::Action;
+use crate::merge::Conflict;
+use crate::table::Table;
 
 /// What somebody did to a table's files outside ReedBase.
 #[derive(Debug, Clone)]
@@ -32,8 +37,9 @@ pub struct OutsideEdit {
     pub saved: Timestamp,
     /// What the edit did.
     pub diff: Diff,
-    /// The rows that frames committed since the base changed in another way. Until these are decided, the edit
-    /// cannot be adopted.
+    /// The rows that frames committed since the base changed, too, and that would hold what both wrote.
+    pub merged: Vec<RowName>,
+    /// What frames committed since the base changed in another way.
     pub conflicts: Vec<Conflict>,
     /// Rows that the edit makes what they were at an older version, if there are any: a hint that the file was
     /// made from an older copy.
@@ -41,16 +47,6 @@ pub struct OutsideEdit {
     /// Whether it removes more than half of the rows: a hint that the file was cut.
     pub removes_most: bool,
     pub(super) prepared: Prepared,
-}
-
-/// A row that the file and frames committed since changed, each in another way.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Conflict {
-    /// What frames made of it.
-    pub ours: RowDiff,
-    /// What the file makes of it.
-    pub theirs: RowDiff,
 }
 
 /// Rows that an edit makes what they were before.
@@ -69,11 +65,28 @@ pub(super) struct Prepared {
     pub(super) files: EditedFiles,
     /// The name of the file, if it is not `current.csv`.
     pub(super) kept: Option<String>,
-    /// The version that frames had made when the edit was read.
-    pub(super) ours: Timestamp,
-    /// That version with the edit put in, and what it takes to get there.
-    pub(super) merged: Table,
+    /// The version that it was made from, what the file holds, and what leads there.
+    pub(super) before: Table,
+    pub(super) after: Table,
     pub(super) changeset: Changeset,
+}
+
+impl Prepared {
+    /// Makes the edit a part of a transaction.
+    pub(super) fn add_to(&self, transaction: &mut Transaction, table: &TableName) {
+        let whole = Whole {
+            before: Some(self.before.clone()),
+            after: self.after.clone(),
+            changeset: self.changeset.clone(),
+            action: Action::ADOPT,
+        };
+        transaction.work.insert(table.clone(), Work::Whole(Box::new(whole)));
+    }
+
+    /// When it was saved, by the clock of the file system.
+    pub(super) fn saved(&self) -> Timestamp {
+        Timestamp::from_micros(self.files.stat.modified / 1000)
+    }
 }
 
 /// The tables whose files were edited outside.
@@ -90,7 +103,7 @@ pub(super) fn edited_tables(inner: &Inner, snapshot: &Snapshot) -> Result<Vec<Ta
 /// Reads the edit of a table; `None` if nothing was edited. `base` is the version it was made from, where a person
 /// knows better than the mark; `kept` is the name of a file beside `current.csv` that holds it.
 pub(super) fn read(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     snapshot: &Snapshot,
     name: &str,
     base: Option<Timestamp>,
@@ -112,42 +125,45 @@ pub(super) fn read(
         let base = base.or(said).or(mark).unwrap_or_else(|| state.version());
         let files = EditedFiles::read(storage, state.name(), kept.unwrap_or("current.csv"))?;
         let past = Past::of(snapshot, name)?;
-        let ours = state.table(&inner.store)?.flatten()?;
-        let base =
-            if base == ours.version() { ours.clone() } else { past.table_at(base)?.flatten()? };
-        let theirs = files.as_table(storage, &base)?;
-        let changes = compare(&base, &theirs)?;
-        let (merged, conflicts) = merge(&past, &base, &ours, &theirs, &changes)?;
-        let ours_is_base = ours.version() == base.version();
-        let changeset = if ours_is_base { changes.clone() } else { compare(&ours, &merged)? };
+        let before = past.table_at(base)?.flatten()?;
+        let after = files.as_table(storage, &before)?;
+        let changeset = compare(&before, &after)?;
         let kept = kept.map(str::to_owned);
-        let prepared = Prepared { files, kept, ours: ours.version(), merged, changeset };
-        describe(state.name(), &past, &base, &changes, conflicts, prepared)
+        let prepared = Prepared { files, kept, before, after, changeset };
+        describe(inner, snapshot, state.name(), &past, prepared)
     };
     read().map(Some).map_err(|error| error.at_table(state.name().as_str()))
 }
 
-/// What an edit does, and what looks odd about it.
+/// What an edit does, what it meets, and what looks odd about it.
 fn describe(
+    inner: &Arc<Inner>,
+    snapshot: &Snapshot,
     name: &TableName,
     past: &Past<'_>,
-    base: &Table,
-    changes: &Changeset,
-    conflicts: Vec<Conflict>,
     prepared: Prepared,
 ) -> Result<OutsideEdit> {
+    let base = &prepared.before;
     let mut rows = RowChanges::default();
-    rows.add(changes)?;
+    rows.add(&prepared.changeset)?;
     let changes = rows.finish();
     let removed = changes.rows.iter().filter(|row| row.after.is_none()).count() as u64;
+    let mut transaction = Transaction::new(Arc::clone(inner), snapshot.clone());
+    transaction.written_at = Some(prepared.saved());
+    if !name.is_reserved() && !prepared.changeset.is_empty() {
+        prepared.add_to(&mut transaction, name);
+    }
+    let Fit { merged, conflicts, .. } = fit(&transaction, snapshot.state(), inner)?;
     Ok(OutsideEdit {
         table: name.clone(),
         base: base.version(),
-        saved: Timestamp::from_micros(prepared.files.stat.modified / 1000),
+        saved: prepared.saved(),
         older: older_rows(past, base, &changes.rows)?,
         diff: Diff::new(changes, base.version(), Timestamp::MAX),
+        merged,
         conflicts,
-        removes_most: removed * 2 > base.rows(),
+        // A conflict whose line is removed stays open.
+        removes_most: removed * 2 > base.rows() && !name.is_reserved(),
         prepared,
     })
 }
@@ -180,60 +196,4 @@ fn older_rows(past: &Past<'_>, base: &Table, rows: &[RowChange]) -> Result<Optio
     }
     let versions = past.timestamps().filter(|version| (from..until).contains(version));
     Ok(Some(OlderRows { rows: count, version: versions.max() }))
-}
-
-/// Theirs, with what frames committed since the base changed; and where that did not work. Until three-way merging
-/// exists, a row that both changed in different ways is a conflict, and a change of columns beside any other
-/// change is refused.
-fn merge(
-    past: &Past<'_>,
-    base: &Table,
-    ours: &Table,
-    theirs: &Table,
-    changes: &Changeset,
-) -> Result<(Table, Vec<Conflict>)> {
-    if ours.version() == base.version() {
-        return Ok((theirs.clone(), Vec::new()));
-    }
-    if changes.is_empty() {
-        return Ok((ours.clone(), Vec::new()));
-    }
-    check_columns(base, ours, theirs)?;
-    let mut since = RowChanges::default();
-    for (_, changeset) in past.changes(base.version(), ours.version())? {
-        since.add(&changeset)?;
-    }
-    let mut edit = Edit::new(theirs.clone(), Stamp::new(ours.version()));
-    let mut conflicts = Vec::new();
-    for ours in since.finish().rows.into_iter().map(row_diff) {
-        let now = theirs.get(&ours.key)?;
-        let row = now.clone().map(|bytes| Row::new(bytes, Arc::clone(theirs.shape())));
-        if same(row.as_ref(), ours.before.as_ref()) {
-            let after = ours.after.map(|row| spelled_for(theirs.shape(), &row, now.as_ref()));
-            edit.put(&ours.key, after)?;
-        } else if !same(row.as_ref(), ours.after.as_ref()) {
-            let theirs = RowDiff { after: row, ..ours.clone() };
-            conflicts.push(Conflict { ours, theirs });
-        }
-    }
-    let (table, ..) = edit.finish()?;
-    let schema = if base.schema() == theirs.schema() { ours.schema() } else { theirs.schema() };
-    Ok((table.flatten()?.with_schema(schema.cloned()), conflicts))
-}
-
-/// Refuses what only merging by columns could put together.
-fn check_columns(base: &Table, ours: &Table, theirs: &Table) -> Result<()> {
-    let cut = |table: &Table| (table.shape().columns().to_vec(), table.shape().key().to_vec());
-    let changed = |side: &Table| cut(side) != cut(base) || side.schema() != base.schema();
-    if !changed(ours) && cut(theirs) == cut(base) {
-        return Ok(());
-    }
-    if ours.schema() == theirs.schema() && cut(ours) == cut(theirs) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        "the columns changed on one side, and the table on the other",
-    )
-    .help("discard the edit, which stays beside the table, and make it again"))
 }

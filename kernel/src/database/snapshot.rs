@@ -51,9 +51,10 @@ impl Snapshot {
         &self.state
     }
 
-    /// The names of the tables, sorted.
+    /// The names of the tables, sorted; those that ReedBase keeps itself left out.
     pub fn tables(&self) -> Vec<TableName> {
-        self.state.tables().map(|table| table.name().clone()).collect()
+        let names = self.state.tables().map(|table| table.name());
+        names.filter(|name| !name.is_reserved()).cloned().collect()
     }
 
     /// A table, to read more than one row of. Reads its file when it is first needed.
@@ -113,7 +114,8 @@ pub(super) fn find_table<'a>(state: &'a State, name: &str) -> Result<&'a TableSt
     if let Some(table) = tables.find(|table| table.name().as_str().eq_ignore_ascii_case(name)) {
         return Ok(table);
     }
-    let names = state.tables().map(|table| table.name().as_str());
+    let names = state.tables().map(|table| table.name()).filter(|name| !name.is_reserved());
+    let names = names.map(TableName::as_str);
     Err(not_found("table", name, names))
 }
 

@@ -3,6 +3,7 @@
 use reedbase_plugin_api::{Result, TableName, Timestamp};
 
 use super::inner::Inner;
+use super::parked::CONFLICTS;
 use super::snapshot::Snapshot;
 use super::table_file::TableFile;
 
@@ -12,8 +13,10 @@ use super::table_file::TableFile;
 pub struct Status {
     /// The newest frame; zero if there is none.
     pub frame: Timestamp,
-    /// The tables, by name.
+    /// The tables, by name, with those that ReedBase keeps itself.
     pub tables: Vec<TableStatus>,
+    /// How many conflicts wait for somebody to resolve them.
+    pub conflicts: u64,
 }
 
 /// How a table stands.
@@ -51,5 +54,7 @@ pub(super) fn status(inner: &Inner, snapshot: &Snapshot) -> Result<Status> {
             kept: file.kept()?,
         });
     }
-    Ok(Status { frame: snapshot.frame(), tables })
+    let parked = tables.iter().find(|table| table.name.as_str() == CONFLICTS);
+    let conflicts = parked.map_or(0, |table| table.rows);
+    Ok(Status { frame: snapshot.frame(), tables, conflicts })
 }

@@ -10,6 +10,7 @@ use reedbase_plugin_api::{
 };
 
 use super::compare::{compare, draw_salt};
+use super::conditions::{Counted, Expected};
 use super::inner::Inner;
 use super::new_table::NewTable;
 use super::open_frame::OpenFrame;
@@ -32,6 +33,34 @@ pub struct Transaction {
     pub(super) details: BTreeMap<String, String>,
     /// The open frame that it is a step of.
     pub(super) frame: Option<Arc<OpenFrame>>,
+    /// What must still be so when it is committed.
+    pub(super) expected: Vec<Expected>,
+    /// The cells in which it counted instead of writing.
+    pub(super) counted: Counted,
+    pub(super) on_conflict: OnConflict,
+    /// Whether it is a conflict also if another writer wrote the same.
+    pub(super) strict: bool,
+    /// The outside edits that it takes in.
+    pub(super) adopted: BTreeMap<TableName, Adopted>,
+    /// When the changes were made, if that was before the commit.
+    pub(super) written_at: Option<Timestamp>,
+}
+
+/// What becomes of changes that conflict with what others committed meanwhile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnConflict {
+    /// Nothing at all is committed, and the conflicts are returned.
+    #[default]
+    Refuse,
+    /// What is clean is committed; the rest is parked in the table `reed_conflicts` until somebody resolves it.
+    Park,
+    /// What others committed stays: the first to write wins.
+    Ours,
+    /// What this transaction wrote takes its place: the last to write wins.
+    Theirs,
+    /// Rows that conflict are kept twice: under their key with `-a` behind it, and with `-b`.
+    Both,
 }
 
 /// What a transaction does to one table.
@@ -53,13 +82,11 @@ impl Work {
 /// A whole table that replaces another.
 #[derive(Debug)]
 pub(super) struct Whole {
-    /// The version it was compared with; zero for a new table.
-    pub(super) base: Timestamp,
+    /// The table it was compared with; `None` for a new table.
+    pub(super) before: Option<Table>,
     pub(super) after: Table,
     pub(super) changeset: Changeset,
     pub(super) action: Action,
-    /// The outside edit that it takes in.
-    pub(super) adopted: Option<Adopted>,
 }
 
 impl Whole {
@@ -79,20 +106,20 @@ impl Whole {
             moves: Vec::new(),
             salt: draw_salt()?,
         };
-        let (base, action) = (Timestamp::ZERO, Action::INIT);
-        Ok(Self { base, after, changeset, action, adopted: None })
+        Ok(Self { before: None, after, changeset, action: Action::INIT })
     }
 
     /// A table in the place of another; `None` if they are the same. Both must be bases.
-    pub(super) fn replacing(
-        before: &Table,
-        after: Table,
-        base: Timestamp,
-        action: Action,
-    ) -> Result<Option<Self>> {
+    pub(super) fn replacing(before: &Table, after: Table, action: Action) -> Result<Option<Self>> {
         let changeset = compare(before, &after)?;
-        let whole = Self { base, after, changeset, action, adopted: None };
+        let before = Some(before.clone());
+        let whole = Self { before, after, changeset, action };
         Ok((!whole.changeset.is_empty()).then_some(whole))
+    }
+
+    /// The version it was compared with; zero for a new table.
+    pub(super) fn base(&self) -> Timestamp {
+        self.before.as_ref().map_or(Timestamp::ZERO, Table::version)
     }
 }
 
@@ -100,7 +127,22 @@ impl Transaction {
     pub(super) fn new(inner: Arc<Inner>, snapshot: Snapshot) -> Self {
         let (work, details) = (BTreeMap::new(), BTreeMap::new());
         let stamp = Stamp::new(Timestamp::ZERO);
-        Self { inner, snapshot, stamp, work, user: None, name: None, details, frame: None }
+        Self {
+            inner,
+            snapshot,
+            stamp,
+            work,
+            user: None,
+            name: None,
+            details,
+            frame: None,
+            expected: Vec::new(),
+            counted: Counted::default(),
+            on_conflict: OnConflict::default(),
+            strict: false,
+            adopted: BTreeMap::new(),
+            written_at: None,
+        }
     }
 
     /// Who makes the frame; without it, whom the database was opened for.
@@ -114,6 +156,14 @@ impl Transaction {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// What becomes of changes that conflict with what others commit meanwhile: unless it is said, nothing at all is
+    /// committed then.
+    #[must_use]
+    pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
+        self.on_conflict = on_conflict;
         self
     }
 
@@ -233,6 +283,7 @@ impl Transaction {
     /// [`AlreadyExists`](ErrorKind::AlreadyExists), or what is wrong with its text, with line and cell.
     pub fn create_table(&mut self, name: &str, table: &NewTable) -> Result<()> {
         let name = TableName::new(name)?;
+        name.check_unreserved()?;
         let taken = self.work.contains_key(&name);
         if taken || find_table(self.snapshot.state(), name.as_str()).is_ok() {
             return Err(Error::new(ErrorKind::AlreadyExists, "there is such a table already")
@@ -254,12 +305,14 @@ impl Transaction {
     pub fn replace_table(&mut self, name: &str, table: &NewTable) -> Result<()> {
         let state = find_table(self.snapshot.state(), name)?;
         let name = state.name().clone();
+        if name.is_reserved() {
+            return Err(kept_by_us(&name));
+        }
         let before = state.table(&self.inner.store)?.flatten()?;
         let schema = adapted_schema(&before, &table.schema)?;
         let base = table.base(&table.shape()?)?;
         let after = Table::new(base, Timestamp::ZERO).with_schema(Some(schema));
-        let version = state.version();
-        self.put_whole(name, &before, after, version, Action::IMPORT)
+        self.put_whole(name, &before, after, Action::IMPORT)
     }
 
     /// Makes a table what it was after a frame. Earlier frames stay as they are: this adds one.
@@ -275,7 +328,7 @@ impl Transaction {
         }
         let before = state.table(&self.inner.store)?.flatten()?;
         let after = snapshot.table_at(name.as_str(), at)?.flatten()?;
-        self.put_whole(name, &before, after, state.version(), action)
+        self.put_whole(name, &before, after, action)
     }
 
     /// Puts rows back that were only updated since; `false` if more happened, and the whole table must be compared.
@@ -298,10 +351,9 @@ impl Transaction {
         name: TableName,
         before: &Table,
         after: Table,
-        base: Timestamp,
         action: Action,
     ) -> Result<()> {
-        if let Some(whole) = Whole::replacing(before, after, base, action)? {
+        if let Some(whole) = Whole::replacing(before, after, action)? {
             self.work.insert(name, Work::Whole(Box::new(whole)));
         }
         Ok(())
@@ -309,10 +361,24 @@ impl Transaction {
 
     /// Whether nothing was changed.
     pub fn is_empty(&self) -> bool {
-        self.work.values().all(Work::is_empty)
+        self.work.values().all(Work::is_empty) && self.adopted.is_empty()
     }
 
+    /// Edits a table of people's own.
     pub(super) fn edit(
+        &mut self,
+        table: &str,
+        action: Action,
+        act: impl FnOnce(&mut Edit) -> Result<()>,
+    ) -> Result<()> {
+        match TableName::new(table) {
+            Ok(name) if name.is_reserved() => Err(kept_by_us(&name)),
+            _ => self.edit_any(table, action, act),
+        }
+    }
+
+    /// Edits any table.
+    pub(super) fn edit_any(
         &mut self,
         table: &str,
         action: Action,
@@ -347,7 +413,13 @@ impl Transaction {
     }
 }
 
-fn no_such_row(key: &Key<'_>, shape: &Shape) -> Error {
+fn kept_by_us(name: &TableName) -> Error {
+    Error::usage("ReedBase keeps this table itself")
+        .at_table(name.as_str())
+        .help("resolve conflicts with rdb conflict:resolve, or write picks into its file")
+}
+
+pub(super) fn no_such_row(key: &Key<'_>, shape: &Shape) -> Error {
     Error::not_found("there is no row with this key")
         .help("look whether there ever was one: rdb history TABLE KEY")
         .at_key(key.display(shape.key().len()))

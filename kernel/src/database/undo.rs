@@ -4,18 +4,19 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, ErrorKind, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Error, Result, TableName, Timestamp};
 
-use super::compare::changeset;
+use super::fit::fit;
+use super::fitted::{Fit, RowName};
 use super::frame_list::REVERTS;
 use super::history::{Diff, RowDiff};
-use super::outside::Conflict;
-use super::row::{Row, same, spelled_for};
-use super::snapshot::{find_column, find_table};
-use super::transaction::{Transaction, Work};
+use super::row::{Row, spelled_for};
+use super::snapshot::{Snapshot, find_column, find_table};
+use super::transaction::{Transaction, Whole, Work};
 use crate::changes::RowChanges;
 use crate::frame::{Action, FrameInfo};
-use crate::table::{Difference, Key};
+use crate::merge::Conflict;
+use crate::table::{Edit, Key};
 
 impl Transaction {
     /// Makes a row what it was after a frame: also one that was removed since, or that did not exist then. Cells of
@@ -63,100 +64,83 @@ impl Transaction {
         Ok(then.get(key)?.map(|bytes| Row::new(bytes, Arc::clone(then.shape()))))
     }
 
-    /// Undoes what a frame did, row by row; what other frames did since stays. Where they changed the same rows, it
-    /// gives these and changes nothing. A table that was touched by no frame since is what it was before, byte for byte;
-    /// in others the order of rows and their spelling stay as they are now.
+    /// Undoes what a frame did; what other frames did since stays. Undoing is a change of what the frame left, merged with
+    /// what is there now: where later frames changed the same cells, that is a conflict. A table that was touched by no
+    /// frame since is what it was before, byte for byte.
     ///
     /// # Errors
-    /// [`Usage`](ErrorKind::Usage) if the frame made a table, [`Conflict`](ErrorKind::Conflict) if it changed the
-    /// columns of one that changed since; damage of the history.
-    pub fn revert(&mut self, frame: &FrameInfo) -> Result<Vec<Conflict>> {
-        let before = frame.timestamp.previous();
-        let mut undo = Vec::new();
-        let mut conflicts = Vec::new();
+    /// [`Usage`](reedbase_plugin_api::ErrorKind::Usage) if the frame made a table; damage of the history.
+    pub fn revert(&mut self, frame: &FrameInfo) -> Result<()> {
         for (name, action) in &frame.tables {
             let at_table = |error: Error| error.at_table(name.as_str());
-            if *action == Action::INIT {
+            let made = *action == Action::INIT;
+            if made && !name.is_reserved() {
                 return Err(at_table(Error::usage(
                     "the frame made the table: that cannot be undone yet",
                 ))
                 .help("restore the rows you need, or leave the table as it is"));
             }
-            let state = find_table(self.snapshot.state(), name.as_str())?;
-            if state.version() == frame.timestamp {
-                undo.push((name, None));
-                continue;
-            }
-            let diff = self.snapshot.diff(name.as_str(), frame.timestamp, before)?;
-            if diff.columns.is_some() || diff.schema.is_some() {
-                return Err(at_table(Error::new(
-                    ErrorKind::Conflict,
-                    "the frame changed the columns, and the table changed since",
-                ))
-                .help("restore the table: rdb restore TABLE --at FRAME"));
-            }
-            conflicts.extend(self.conflicts(name, &diff)?);
-            undo.push((name, Some(diff)));
+            self.undo(name, frame.timestamp, made).map_err(at_table)?;
         }
-        if conflicts.is_empty() {
-            self.details.insert(REVERTS.to_owned(), frame.id().to_string());
-            for (name, diff) in undo {
-                self.undo(name, diff, before)?;
-            }
-        }
-        Ok(conflicts)
+        self.details.insert(REVERTS.to_owned(), frame.id().to_string());
+        Ok(())
     }
 
-    /// The rows that are no longer what the frame left.
-    fn conflicts(&self, name: &TableName, diff: &Diff) -> Result<Vec<Conflict>> {
-        let mut conflicts = Vec::new();
-        for undone in &diff.rows {
-            let now = self.snapshot.get(name.as_str(), &undone.key)?;
-            if !same(now.as_ref(), undone.before.as_ref()) {
-                let ours = RowDiff { after: now, ..undone.clone() };
-                conflicts.push(Conflict { ours, theirs: undone.clone() });
-            }
-        }
-        Ok(conflicts)
-    }
-
-    fn undo(&mut self, name: &TableName, diff: Option<Diff>, before: Timestamp) -> Result<()> {
-        let Some(diff) = diff else {
+    /// Undoes what a frame did to one table. One that it made loses its rows.
+    fn undo(&mut self, name: &TableName, frame: Timestamp, made: bool) -> Result<()> {
+        let (snapshot, before) = (self.snapshot.clone(), frame.previous());
+        if !made && find_table(snapshot.state(), name.as_str())?.version() == frame {
             return self.restore_table(name.as_str(), before, Action::ROLLBACK);
-        };
-        self.edit(name.as_str(), Action::ROLLBACK, |edit| {
-            let shape = Arc::clone(edit.table().shape());
-            for RowDiff { key, after, .. } in diff.rows {
-                let now = edit.table().get(&key)?;
-                edit.put(&key, after.map(|row| spelled_for(&shape, &row, now.as_ref())))?;
-            }
-            Ok(())
-        })
+        }
+        let diff = snapshot.diff(name.as_str(), frame, before)?;
+        let left = snapshot.table_at(name.as_str(), frame)?;
+        if !made && (diff.columns.is_some() || diff.schema.is_some()) {
+            let then = snapshot.table_at(name.as_str(), before)?.flatten()?;
+            let whole = Whole::replacing(&left.flatten()?, then, Action::ROLLBACK)?;
+            let work = whole.map(|whole| (name.clone(), Work::Whole(Box::new(whole))));
+            self.work.extend(work);
+            return Ok(());
+        }
+        let shape = Arc::clone(left.shape());
+        let mut edit = Box::new(Edit::new(left, self.stamp.clone()));
+        for RowDiff { key, after, .. } in diff.rows {
+            let now = edit.table().get(&key)?;
+            edit.put(&key, after.map(|row| spelled_for(&shape, &row, now.as_ref())))?;
+        }
+        self.work.insert(name.clone(), Work::Rows { edit, action: Action::ROLLBACK });
+        Ok(())
     }
 
-    /// What it would change, table by table, if it were committed now.
+    /// What it would change, and what it would meet, if it were committed now.
     ///
     /// # Errors
-    /// Those of reading the tables.
-    pub fn changes(&self) -> Result<Vec<(TableName, Diff)>> {
-        let mut all = Vec::new();
-        for (name, work) in &self.work {
-            let mut rows = RowChanges::default();
-            let base = match work {
-                Work::Whole(whole) => {
-                    rows.add(&whole.changeset)?;
-                    whole.base
-                }
-                Work::Rows { edit, .. } => {
-                    let before = edit.before().clone();
-                    let (after, removed, added) = edit.as_ref().clone().finish()?;
-                    rows.add(&changeset(&before, &after, Difference::lines(removed, added))?)?;
-                    before.version()
-                }
-            };
-            all.push((name.clone(), Diff::new(rows.finish(), base, Timestamp::MAX)));
-        }
-        all.retain(|(_, diff)| !diff.is_empty());
-        Ok(all)
+    /// Those of reading the tables; [`Conflict`](reedbase_plugin_api::ErrorKind::Conflict) for what cannot be merged at all.
+    pub fn preview(&self) -> Result<Preview> {
+        self.preview_on(&self.snapshot)
     }
+
+    /// The same, on another state.
+    pub(super) fn preview_on(&self, snapshot: &Snapshot) -> Result<Preview> {
+        let Fit { tables, merged, conflicts } = fit(self, snapshot.state(), &self.inner)?;
+        let mut changes = Vec::new();
+        for fitted in tables {
+            let mut rows = RowChanges::default();
+            rows.add(&fitted.changeset)?;
+            let diff = Diff::new(rows.finish(), fitted.base(), Timestamp::MAX);
+            changes.extend((!diff.is_empty()).then_some((fitted.name, diff)));
+        }
+        Ok(Preview { changes, merged, conflicts })
+    }
+}
+
+/// What a transaction comes to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Preview {
+    /// What it changes, table by table.
+    pub changes: Vec<(TableName, Diff)>,
+    /// The rows that others changed, too, and that will hold what both wrote.
+    pub merged: Vec<RowName>,
+    /// What others changed in another way.
+    pub conflicts: Vec<Conflict>,
 }

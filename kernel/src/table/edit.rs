@@ -96,6 +96,49 @@ impl Edit {
         self.set(place, Some(row))
     }
 
+    /// Adds a row behind the row with this key, or as the first: behind those, too, that follow it and are not old.
+    /// In a sorted table it goes where its key belongs.
+    ///
+    /// # Errors
+    /// Those of [`insert`](Self::insert) and of `is_old`.
+    pub fn insert_behind(
+        &mut self,
+        key: Option<&Key<'_>>,
+        is_old: &dyn Fn(&Key<'_>) -> Result<bool>,
+        row: Bytes,
+    ) -> Result<()> {
+        let new = self.key(&row)?.into_owned();
+        let anchor = match key {
+            Some(key) => self.after.find(key)?.map(|(place, _)| self.after.ordinal(place) + 1),
+            None => Some(0),
+        };
+        let anchor = anchor.filter(|_| self.after.base.order().is_none() || !self.after.sorted);
+        let Some(mut ordinal) = anchor else { return self.insert(row) };
+        if self.after.find(&new)?.is_some() {
+            return self.insert(row);
+        }
+        while let Some(place) = self.after.place_at(ordinal) {
+            let line = self.after.line(place)?.unwrap_or_default();
+            match self.after.key_of(&line) {
+                Some(next) if !is_old(&next)? => ordinal += 1,
+                _ => break,
+            }
+        }
+        self.end_header()?;
+        let before = self.after.place_at(ordinal);
+        if before.is_none() {
+            self.end_last_line()?;
+        }
+        match self.after.free_place(before) {
+            Some(place) => {
+                let row = self.ended(row);
+                self.set(place, Some(row))
+            }
+            // No room for a label: at the end, where there always is.
+            None => self.insert(row),
+        }
+    }
+
     /// Replaces the row with this key. The new row may have another key.
     ///
     /// # Errors
@@ -143,6 +186,11 @@ impl Edit {
         }
     }
 
+    /// How many lines were touched.
+    pub fn touched_count(&self) -> usize {
+        self.touched.len()
+    }
+
     /// What was done to each key, in the order of the table.
     ///
     /// # Errors
@@ -168,7 +216,7 @@ impl Edit {
     ///
     /// # Errors
     /// Those of reading the file.
-    pub fn finish(self) -> Result<(Table, Vec<Lines>, Vec<Lines>)> {
+    pub fn finish(&self) -> Result<(Table, Vec<Lines>, Vec<Lines>)> {
         let (mut removed, mut added) = (Runs::default(), Runs::default());
         for place in &self.touched {
             let (old, new) = (self.before.line(*place)?, self.after.line(*place)?);
@@ -182,7 +230,7 @@ impl Edit {
                 added.push(self.after.ordinal(*place), line);
             }
         }
-        Ok((self.after, removed.finish(), added.finish()))
+        Ok((self.after.clone(), removed.finish(), added.finish()))
     }
 
     fn set(&mut self, place: Place, bytes: Option<Bytes>) -> Result<()> {

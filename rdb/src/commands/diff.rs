@@ -99,7 +99,7 @@ impl Diff {
         for edit in &edits {
             document.table(edit.table.as_str(), &edit.diff, output)?;
             if document.is_text() {
-                outside::warn(edit, output)?;
+                outside::met(edit, output)?;
             }
         }
         let is_text = document.is_text();

@@ -4,11 +4,11 @@ use reedbase::{Database, Error, FrameEntry, FrameStatus, Result};
 use serde_json::json;
 
 use super::committed;
+use super::restore::preview;
 use super::revert::revert;
-use crate::args::{Global, Message};
+use crate::args::{Global, Merging, Message};
 use crate::locate;
 use crate::output::{Output, Style, counted};
-use crate::render;
 use crate::time;
 
 /// Begin a frame that several commands work on
@@ -55,7 +55,8 @@ pub(crate) struct Status {
 /// Make visible what an open frame did
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Where a row was changed by somebody else since the frame was begun, nothing is committed, and the frame stays open.\n\n\
+    after_help = "What others changed since the frame was begun is merged, cell by cell. Where both changed the same cell, that of the others stays, and \
+    yours waits in conflict:list.\n\n\
     Examples:\n  rdb frame:commit\n  rdb frame:commit \"spring prices\""
 )]
 pub(crate) struct Commit {
@@ -64,6 +65,8 @@ pub(crate) struct Commit {
     /// Print what would become visible, and commit nothing
     #[arg(long)]
     plan: bool,
+    #[command(flatten)]
+    merging: Merging,
 }
 
 /// Give up an open frame
@@ -87,6 +90,8 @@ pub(crate) struct Rollback {
     /// Do it
     #[arg(long)]
     confirm: bool,
+    #[command(flatten)]
+    merging: Merging,
     #[command(flatten)]
     message: Message,
 }
@@ -268,16 +273,9 @@ impl Commit {
         let database = database.in_frame(&named(self.frame.as_ref(), global, &database)?)?;
         let steps = counted(database.open_frame_steps()? as u64, "step");
         if self.plan {
-            let changes = database.frame_changes()?;
-            for (table, diff) in &changes {
-                render::diff(table.as_str(), diff, output)?;
-            }
-            return match changes.is_empty() && !output.is_json() {
-                true => output.line("nothing would become visible"),
-                false => Ok(()),
-            };
+            return preview(&database.frame_preview()?, output);
         }
-        let commit = database.commit_frame()?;
+        let commit = database.commit_frame_with(self.merging.how())?;
         committed(&commit, &format!("committed {steps}"), output)
     }
 }
@@ -303,7 +301,7 @@ impl Abandon {
 
 impl Rollback {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
-        revert(&self.frame, !self.confirm, &self.message, global, output)?;
+        revert(&self.frame, !self.confirm, (self.merging, &self.message), global, output)?;
         if !self.confirm {
             output.notice("nothing was changed: rdb frame:rollback FRAME --confirm does it");
         }

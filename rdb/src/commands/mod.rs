@@ -19,6 +19,7 @@ pub(crate) mod frame;
 pub(crate) mod version;
 pub(crate) mod status;
 pub(crate) mod outside;
+pub(crate) mod conflict;
 pub(crate) mod watch;
 pub(crate) mod checkpoint;
 pub(crate) mod verify;
@@ -32,7 +33,9 @@ use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Args, Command};
-use crate::output::Output;
+use crate::conflict_json::conflict_json;
+use crate::output::{Output, counted};
+use crate::render;
 use crate::time;
 
 /// Does what was typed.
@@ -73,6 +76,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Adopt(command) => command.run(global, output),
         Command::Discard(command) => command.run(global, output),
         Command::Watch(command) => command.run(global, output),
+        Command::ConflictList(command) => command.run(global, output),
+        Command::ConflictShow(command) => command.run(global, output),
+        Command::ConflictResolve(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
         Command::Verify(command) => command.run(global, output),
         Command::ConfigGet(command) => command.run(global, output),
@@ -126,10 +132,19 @@ fn row_json(row: &Row) -> Value {
 
 /// Tells what a commit did.
 fn committed(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
+    tell(commit, what, output)?;
+    parked(commit, output)
+}
+
+fn tell(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
     for table in &commit.edited_outside {
         output.notice(&format!(
             "{table} was edited outside: the edit waits (rdb diff --outside, then rdb adopt or rdb discard)"
         ));
+    }
+    if !commit.merged.is_empty() {
+        let rows = counted(commit.merged.len() as u64, "row");
+        output.notice(&format!("others had changed {rows} meanwhile: what both wrote is there"));
     }
     if let Some(frame) = &commit.open_frame {
         return if output.is_json() {
@@ -150,7 +165,31 @@ fn committed(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
             "frame": frame.id().to_string(),
             "timestamp": frame.timestamp.as_micros(),
             "time": time::rfc3339(frame.timestamp),
+            "merged": commit.merged.len(),
+            "parked": commit.parked.iter().map(conflict_json).collect::<Vec<_>>(),
         }));
     }
     output.line(&format!("{what} (frame {})", frame.timestamp))
+}
+
+/// Tells what is left for somebody to decide.
+fn parked(commit: &Commit, output: &mut Output) -> Result<()> {
+    for id in &commit.stale_picks {
+        output.notice(&format!(
+            "the pick for {id} does not count: it is resolved, or the cell was changed since (rdb conflict:show {id})"
+        ));
+    }
+    if commit.parked.is_empty() {
+        return Ok(());
+    }
+    output.note_conflicts();
+    if output.is_json() {
+        return Ok(());
+    }
+    render::conflicts(&commit.parked, output)?;
+    let parked = counted(commit.parked.len() as u64, "conflict");
+    output.notice(&format!(
+        "{parked} parked, the database goes on as ours says: rdb conflict:resolve -i, or rdb conflict:list"
+    ));
+    Ok(())
 }

@@ -2,21 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use reedbase::{Commit, Conflict, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
+use reedbase::{Commit, Database, Error, ErrorKind, OutsideEdit, Result, Timestamp};
 use serde_json::json;
 
 use super::committed;
-use crate::args::{Global, Message};
+use crate::args::{Global, Merging, Message};
 use crate::locate;
-use crate::output::{Output, Style, counted};
+use crate::output::{Output, counted};
 use crate::render;
 use crate::time;
 
 /// Make a frame of what was edited outside
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The files stay as they are. Rows that a frame changed meanwhile are kept; where both changed the same row, \
-    nothing is adopted and both sides are shown.\n\n\
+    after_help = "The files stay as they are. What frames changed meanwhile is kept; where both changed the same cell, \
+    that of the frame stays, and the other waits in conflict:list.\n\n\
     Examples:\n  rdb adopt\n  rdb adopt pages -m \"spring prices\"\n  rdb adopt pages --base HEAD~3     the file was made from that copy"
 )]
 pub(crate) struct Adopt {
@@ -27,6 +27,8 @@ pub(crate) struct Adopt {
     /// Also an edit that removes more than half of the rows
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    merging: Merging,
     #[command(flatten)]
     message: Message,
 }
@@ -71,19 +73,13 @@ impl Adopt {
             }
             let done = edits.iter().map(summary).collect::<Vec<_>>().join(", ");
             for edit in edits.iter().filter(|_| !told) {
-                warn(edit, output)?;
+                warn(edit, output);
             }
             told = true;
-            match database.adopt(edits, &adopt_as(&self.message).force(self.force)) {
+            let how = adopt_as(&self.message).force(self.force).on_conflict(self.merging.how());
+            match database.adopt(edits, &how) {
                 Err(error) if error.kind() == ErrorKind::Busy && start.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(100));
-                }
-                Err(error)
-                    if error.is_conflict()
-                        && error.position().key.is_none()
-                        && start.elapsed() < PATIENCE =>
-                {
-                    // A frame came between reading the edit and adopting it.
                 }
                 commit => return adopted(&commit?, &done, output),
             }
@@ -204,39 +200,26 @@ fn edit(
     database.outside_edit_from(table, base, name)
 }
 
-/// Shows rows that two sides changed, each in another way.
-pub(super) fn conflicts(
-    conflicts: &[Conflict],
-    [ours, theirs]: [&str; 2],
-    what: &str,
-    output: &mut Output,
-) -> Result<()> {
-    for conflict in conflicts {
-        let head = format!("! {}: {what}", conflict.ours.key_text());
-        let head = output.styled(Style::Changed, &head);
-        output.line(&head)?;
-        render::side(ours, &conflict.ours, output)?;
-        render::side(theirs, &conflict.theirs, output)?;
+/// Says what is odd about an edit, and what it would meet if it were adopted.
+pub(super) fn met(edit: &OutsideEdit, output: &mut Output) -> Result<()> {
+    warn(edit, output);
+    match output.is_json() {
+        true => Ok(()),
+        false => render::conflicts(&edit.conflicts, output),
     }
-    Ok(())
 }
 
-/// Says what is odd about an edit: rows that both sides changed, rows of an older copy.
-pub(super) fn warn(edit: &OutsideEdit, output: &mut Output) -> Result<()> {
-    if output.is_json() {
-        return Ok(());
-    }
-    if let Some(older) = edit.older {
-        let rows = counted(older.rows, "row");
-        output.notice(&match older.version {
-            Some(version) => format!(
-                "{rows} of {} would be again what they were at frame {version} ({}): if the file was made from that copy, \
-                 adopt it with --base {version}",
-                edit.table,
-                time::local(version)
-            ),
-            None => format!("{rows} of {} would be again what they were before", edit.table),
-        });
-    }
-    conflicts(&edit.conflicts, ["frame", "file"], "a frame and the file changed this row", output)
+/// Says what is odd about an edit: rows of an older copy.
+pub(super) fn warn(edit: &OutsideEdit, output: &mut Output) {
+    let Some(older) = edit.older.filter(|_| !output.is_json()) else { return };
+    let rows = counted(older.rows, "row");
+    output.notice(&match older.version {
+        Some(version) => format!(
+            "{rows} of {} would be again what they were at frame {version} ({}): if the file was made from that copy, \
+             adopt it with --base {version}",
+            edit.table,
+            time::local(version)
+        ),
+        None => format!("{rows} of {} would be again what they were before", edit.table),
+    });
 }

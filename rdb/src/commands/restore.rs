@@ -1,11 +1,13 @@
 //! `rdb restore`
 
-use reedbase::{Action, Result, Timestamp, Transaction};
+use reedbase::{Action, Preview, Result, Timestamp, Transaction};
+use serde_json::json;
 
 use super::{committed, key};
 use crate::args::{Global, Message};
+use crate::conflict_json::conflict_json;
 use crate::locate;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::render;
 
 /// Bring back what was at some instant: everything, a table, a row or a cell
@@ -72,6 +74,30 @@ impl Restore {
     }
 }
 
+/// Prints what a transaction would change, and what it would meet.
+pub(super) fn preview(preview: &Preview, output: &mut Output) -> Result<()> {
+    for (table, diff) in &preview.changes {
+        render::diff(table.as_str(), diff, output)?;
+    }
+    if output.is_json() {
+        let lines =
+            preview.conflicts.iter().map(|conflict| json!({"conflict": conflict_json(conflict)}));
+        return lines.into_iter().try_for_each(|line| output.json(&line));
+    }
+    if preview.changes.is_empty() && preview.conflicts.is_empty() {
+        return output.line("nothing would change");
+    }
+    if !preview.merged.is_empty() {
+        let rows = counted(preview.merged.len() as u64, "row");
+        output.notice(&format!("others changed {rows} meanwhile: what both wrote would be there"));
+    }
+    if !preview.conflicts.is_empty() {
+        render::conflicts(&preview.conflicts, output)?;
+        output.notice(&counted(preview.conflicts.len() as u64, "conflict"));
+    }
+    Ok(())
+}
+
 /// A table that did not exist at that instant stays.
 fn restore_if_it_was(
     transaction: &mut Transaction,
@@ -99,14 +125,7 @@ impl Plan {
         if !self.plan {
             return committed(&transaction.commit()?, done, output);
         }
-        let changes = transaction.changes()?;
-        for (table, diff) in &changes {
-            render::diff(table.as_str(), diff, output)?;
-        }
-        if changes.is_empty() && !output.is_json() {
-            return output.line("nothing would change");
-        }
-        Ok(())
+        preview(&transaction.preview()?, output)
     }
 }
 

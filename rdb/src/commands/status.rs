@@ -22,7 +22,8 @@ impl Status {
         let database = locate::open(global, output)?;
         let status = database.status()?;
         if output.is_json() {
-            let tables = status.tables.iter().map(|table| {
+            let shown = status.tables.iter().filter(|table| !table.name.is_reserved());
+            let tables = shown.map(|table| {
                 json!({
                     "table": table.name.as_str(),
                     "rows": table.rows,
@@ -40,16 +41,17 @@ impl Status {
                 "frame": status.frame.as_micros(),
                 "tables": tables.collect::<Vec<_>>(),
                 "edited_settings": settings,
+                "conflicts": status.conflicts,
             }));
         }
         output.line(&format!("database {}", database.path().display()))?;
-        if status.tables.is_empty() {
+        if status.tables.iter().all(|table| table.name.is_reserved()) {
             output.line("no tables yet: rdb import FILE.csv makes one")?;
             return self.advise(&database, &status, output);
         }
         let mut rows =
             vec![["table", ">rows", ">size", "changed", "file"].map(str::to_owned).to_vec()];
-        for table in &status.tables {
+        for table in status.tables.iter().filter(|table| !table.name.is_reserved()) {
             let file = if table.edited_outside {
                 "edited outside".to_owned()
             } else if table.behind > 0 {
@@ -78,6 +80,10 @@ impl Status {
     ) -> Result<()> {
         for table in status.tables.iter().filter(|table| table.edited_outside) {
             let name = table.name.as_str();
+            if table.name.is_reserved() {
+                output.notice("picks for conflicts were written into tables/reed_conflicts/current.csv: rdb adopt takes them");
+                continue;
+            }
             if table.size > LOOKED_AT {
                 output.notice(&format!(
                     "{name} was edited outside: see it with rdb diff --outside {name}"
@@ -88,13 +94,19 @@ impl Status {
                 Ok(Some(edit)) => {
                     let rows = counted(edit.diff.rows.len() as u64, "row");
                     output.notice(&format!("{name} was edited outside: {rows} changed; see them with rdb diff --outside, then rdb adopt or rdb discard"));
-                    outside::warn(&edit, output)?;
+                    outside::met(&edit, output)?;
                 }
                 Ok(None) => {}
                 Err(error) => output.notice(&format!(
                     "{name} was edited outside, and cannot be adopted as it is: {error}"
                 )),
             }
+        }
+        if status.conflicts > 0 {
+            let conflicts = counted(status.conflicts, "conflict");
+            output.notice(&format!(
+                "{conflicts} to be resolved: rdb conflict:list, rdb conflict:resolve -i"
+            ));
         }
         for edit in database.edited_settings()? {
             output.notice(&format!(

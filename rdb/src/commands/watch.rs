@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use notify::{RecursiveMode, Watcher};
-use reedbase::{Database, Error, ErrorKind, OutsideEdit, Result};
+use reedbase::{Database, Error, ErrorKind, OnConflict, OutsideEdit, Result};
 
 use super::committed;
 use super::outside::{Source, adopt_as, edits, summary, warn};
@@ -95,8 +95,7 @@ impl Watch {
         seen: &mut Seen,
         output: &mut Output,
     ) -> Result<()> {
-        let (good, bad): (Vec<_>, Vec<_>) =
-            edits.into_iter().partition(|edit| edit.conflicts.is_empty() && !edit.removes_most);
+        let (good, bad): (Vec<_>, Vec<_>) = edits.into_iter().partition(|edit| !edit.removes_most);
         seen.told.extend(bad.iter().map(|edit| {
             format!("{}: it cannot be adopted as it is, see rdb adopt {}", sketch(edit), edit.table)
         }));
@@ -104,12 +103,13 @@ impl Watch {
             return Ok(());
         }
         for edit in &good {
-            warn(edit, output)?;
+            warn(edit, output);
         }
         let done = good.iter().map(summary).collect::<Vec<_>>().join(", ");
         let diffs: Vec<_> =
             good.iter().map(|edit| (edit.table.clone(), edit.diff.clone())).collect();
-        match database.adopt(good, &adopt_as(&self.message)) {
+        let how = adopt_as(&self.message).on_conflict(OnConflict::Park);
+        match database.adopt(good, &how) {
             Ok(commit) if commit.frame.is_none() => {}
             Ok(commit) => {
                 committed(&commit, &format!("adopted {done}"), output)?;

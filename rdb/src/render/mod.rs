@@ -15,9 +15,12 @@ mod sql;
 mod daff;
 /// A page for a browser.
 mod html;
+/// What two sides changed, each in another way.
+mod conflict;
 /// All of a difference, in one of the formats.
 mod document;
 
+pub(crate) use conflict::{conflicts, place, refused, said, sides};
 pub(crate) use document::{DiffFormat, Document, Heading};
-pub(crate) use text::{diff, file_edit, side, unified};
+pub(crate) use text::{diff, file_edit, unified};
 pub(crate) use words::shown;

@@ -184,18 +184,3 @@ fn word(text: &str, (open, close): (&str, &str), style: Style, output: &Output) 
         false => format!("{open}{}{close}", shown(text)),
     }
 }
-
-/// One side of a conflict: what became of each cell of the row.
-pub(crate) fn side(name: &str, row: &RowDiff, output: &mut Output) -> Result<()> {
-    let cells = cells(row, &[]).into_iter().map(|(column, before, after)| {
-        let text = |side: Option<Cow<'_, str>>| side.map_or("NULL".to_owned(), |text| shown(&text));
-        format!("{column}: {} → {}", text(before), text(after))
-    });
-    let cells: Vec<_> = cells.collect();
-    let done = match Change::of(row) {
-        Change::Delete => "removed".to_owned(),
-        _ => cells.join(", "),
-    };
-    let name = output.styled(Style::Dim, &format!("{name:<5}"));
-    output.line(&format!("    {name}  {done}"))
-}

@@ -1,0 +1,73 @@
+//! What a frame is going to do, table by table.
+
+use reedbase_plugin_api::{Changeset, Result, TableName, Timestamp};
+
+use super::compare::changeset;
+use super::transaction::Whole;
+use crate::frame::{Action, Adopted};
+use crate::merge::Conflict;
+use crate::table::{Difference, Edit, Table};
+
+/// What a frame does to one table, fitted to the newest state.
+#[derive(Debug, Clone)]
+pub(super) struct Fitted {
+    pub(super) name: TableName,
+    pub(super) before: Option<Table>,
+    pub(super) action: Action,
+    pub(super) changeset: Changeset,
+    pub(super) after: Table,
+    pub(super) adopted: Option<Adopted>,
+}
+
+/// What a transaction comes to.
+#[derive(Debug, Default)]
+pub(super) struct Fit {
+    pub(super) tables: Vec<Fitted>,
+    /// The rows that others had changed, too.
+    pub(super) merged: Vec<RowName>,
+    /// What is disputed: it is not in the tables.
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+/// A row, by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RowName {
+    /// The table.
+    pub table: TableName,
+    /// The key, a text for each of its columns.
+    pub key: Vec<String>,
+}
+
+impl Fitted {
+    /// The version before; zero for a new table.
+    pub(super) fn base(&self) -> Timestamp {
+        self.before.as_ref().map_or(Timestamp::ZERO, Table::version)
+    }
+
+    /// A table that is made.
+    pub(super) fn new_table(name: &TableName, made: Table) -> Result<Self> {
+        Ok(Self::whole(name, &Whole::new_table(made)?))
+    }
+
+    /// Edits of rows of a table.
+    pub(super) fn rows(name: &TableName, edit: &Edit, action: Action) -> Result<Self> {
+        let before = edit.before().clone();
+        let (after, removed, added) = edit.finish()?;
+        let changeset = changeset(&before, &after, Difference::lines(removed, added))?;
+        let before = Some(before);
+        Ok(Self { name: name.clone(), before, action, changeset, after, adopted: None })
+    }
+
+    /// A whole table in the place of another.
+    pub(super) fn whole(name: &TableName, whole: &Whole) -> Self {
+        Self {
+            name: name.clone(),
+            before: whole.before.clone(),
+            action: whole.action,
+            changeset: whole.changeset.clone(),
+            after: whole.after.clone(),
+            adopted: None,
+        }
+    }
+}
