@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use reedbase_plugin_api::{Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
 
 use crate::delta::{DeltaFile, RowsCodec, VersionInfo, delta_name};
 use crate::frame::{Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
@@ -36,6 +36,8 @@ pub struct TableState {
     pending_bytes: u64,
     /// The bytes and the rows of the table, where that is known without loading it.
     totals: Option<(u64, u64)>,
+    /// The text of schema.toml as the mark says it.
+    schema: Option<Bytes>,
     /// What the files say of later versions does not count.
     until: Timestamp,
     /// The table at `version`, once it is loaded.
@@ -77,6 +79,7 @@ impl State {
         for (name, mark) in tables {
             let mut table = TableState::new(name.clone(), mark.version);
             table.totals = mark.rows.map(|rows| (mark.size, rows));
+            table.schema = mark.schema;
             state.tables.insert(name, table);
         }
         state
@@ -225,7 +228,8 @@ impl TableState {
     fn new(name: TableName, version: Timestamp) -> Self {
         let (pending, loaded) = (Tree::default(), Arc::default());
         let until = Timestamp::MAX;
-        Self { name, version, pending, pending_bytes: 0, totals: None, until, loaded }
+        let (totals, schema) = (None, None);
+        Self { name, version, pending, pending_bytes: 0, totals, schema, until, loaded }
     }
 
     /// The name.
@@ -272,6 +276,11 @@ impl TableState {
             Some(totals) => Ok(totals),
             None => self.table(store).map(|table| (table.file_len(), table.rows())),
         }
+    }
+
+    /// The text of its schema.toml; where it is not loaded, that of its file.
+    pub fn schema_text(&self) -> Option<&Bytes> {
+        self.loaded.get().map_or(self.schema.as_ref(), Table::schema)
     }
 
     /// The table, if it is loaded.

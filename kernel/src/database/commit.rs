@@ -90,7 +90,7 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
     if let Some(frame) = transaction.frame.take() {
         return commit_step(transaction, &frame);
     }
-    let needed = needed(&transaction)?;
+    let mut needed = needed(&transaction)?;
     let mut attempt = 0;
     let (position, info, outcome) = loop {
         let ahead = Ahead::fit(&transaction, &inner, attempt)?;
@@ -106,6 +106,10 @@ fn commit(mut transaction: Transaction) -> Result<Commit> {
             _ if attempt < ATTEMPTS && is_slow(&transaction, &head.state) => continue,
             _ => fit(&transaction, &head.state, &inner)?,
         };
+        if !fit.missing.is_empty() {
+            needed.extend(fit.missing);
+            continue;
+        }
         head.journal.prepare()?;
         let wall = inner.clock.now();
         let timestamp = next_timestamp(head.journal.newest(), wall);
@@ -167,7 +171,7 @@ fn settle(
     frame: Timestamp,
     inner: &Inner,
 ) -> Result<(Vec<Fitted>, Commit)> {
-    let Fit { mut tables, merged, conflicts } = fit;
+    let Fit { mut tables, merged, conflicts, .. } = fit;
     if !conflicts.is_empty() {
         if transaction.on_conflict != OnConflict::Park {
             return Err(Conflicts::into_error(conflicts));

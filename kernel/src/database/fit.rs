@@ -16,6 +16,7 @@ use super::fitted::{Fit, Fitted, RowName};
 use super::inner::Inner;
 use super::past::Past;
 use super::resolve::{Pick, decide_all};
+use super::rules;
 use super::snapshot::Snapshot;
 use super::transaction::{OnConflict, Transaction, Whole, Work};
 use crate::changes::RowChanges;
@@ -42,6 +43,8 @@ pub(super) fn fit(transaction: &Transaction, state: &Arc<State>, inner: &Inner) 
         let says = |fitted: &Fitted| !fitted.changeset.is_empty() || fitted.adopted.is_some();
         fit.tables.extend(fitted.filter(says));
     }
+    rules::check(&mut fit, transaction, state, inner)?;
+    fit.tables.retain(|fitted| !fitted.changeset.is_empty() || fitted.adopted.is_some());
     Ok(fit)
 }
 
@@ -175,6 +178,7 @@ impl Fitting<'_> {
             action: whole.action,
             after: merged.table,
             adopted: None,
+            edit: None,
         })
     }
 

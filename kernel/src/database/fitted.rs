@@ -17,6 +17,8 @@ pub(super) struct Fitted {
     pub(super) changeset: Changeset,
     pub(super) after: Table,
     pub(super) adopted: Option<Adopted>,
+    /// The edits, if rows were edited and no more.
+    pub(super) edit: Option<Box<Edit>>,
 }
 
 /// What a transaction comes to.
@@ -27,6 +29,8 @@ pub(super) struct Fit {
     pub(super) merged: Vec<RowName>,
     /// What is disputed: it is not in the tables.
     pub(super) conflicts: Vec<Conflict>,
+    /// Tables that it would take to know, and that are not loaded.
+    pub(super) missing: Vec<TableName>,
 }
 
 /// A row, by its key.
@@ -55,8 +59,8 @@ impl Fitted {
         let before = edit.before().clone();
         let (after, removed, added) = edit.finish()?;
         let changeset = changeset(&before, &after, Difference::lines(removed, added))?;
-        let before = Some(before);
-        Ok(Self { name: name.clone(), before, action, changeset, after, adopted: None })
+        let (before, edit) = (Some(before), Some(Box::new(edit.clone())));
+        Ok(Self { name: name.clone(), before, action, changeset, after, adopted: None, edit })
     }
 
     /// A whole table in the place of another.
@@ -68,6 +72,7 @@ impl Fitted {
             changeset: whole.changeset.clone(),
             after: whole.after.clone(),
             adopted: None,
+            edit: None,
         }
     }
 }

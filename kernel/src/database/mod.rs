@@ -28,6 +28,7 @@ mod fitted;
 mod resolve;
 mod parked;
 mod status;
+mod rules;
 mod fit;
 mod commit;
 mod frame_steps;

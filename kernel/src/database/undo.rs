@@ -121,7 +121,14 @@ impl Transaction {
 
     /// The same, on another state.
     pub(super) fn preview_on(&self, snapshot: &Snapshot) -> Result<Preview> {
-        let Fit { tables, merged, conflicts } = fit(self, snapshot.state(), &self.inner)?;
+        let mut found = fit(self, snapshot.state(), &self.inner)?;
+        while !found.missing.is_empty() {
+            for name in found.missing {
+                snapshot.table(name.as_str())?;
+            }
+            found = fit(self, snapshot.state(), &self.inner)?;
+        }
+        let Fit { tables, merged, conflicts, .. } = found;
         let mut changes = Vec::new();
         for fitted in tables {
             let mut rows = RowChanges::default();

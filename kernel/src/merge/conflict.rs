@@ -113,6 +113,7 @@ impl Conflict {
             ConflictKind::Delete => "one side removed the row, the other changed it",
             ConflictKind::Insert => "both sides inserted a row under this key",
             ConflictKind::Unique => "another row has this cell already, and the column is unique",
+            ConflictKind::Reference if self.theirs.is_none() => "other rows refer to this row",
             ConflictKind::Reference => "the row that is referred to is gone",
             ConflictKind::Type => "the cell is no value of the column's new type",
             ConflictKind::Column => "one side dropped the column, the other wrote into it",

@@ -8,6 +8,7 @@
 //! Nothing here reads a file or knows a frame: tables go in, and what is to be committed comes out.
 
 mod number;
+mod types;
 mod text;
 mod json;
 mod drivers;
@@ -24,3 +25,4 @@ pub use number::Decimal;
 pub use row::{CellRule, MergedRow, RowSides, Rows, row_json};
 pub use schema::{SchemaSides, merge_schema, set_property};
 pub use table::{MergedTable, Tables, cell_rules, renamed, without_column};
+pub use types::fits;
