@@ -145,7 +145,7 @@ fn check_versions(files: BTreeMap<String, Vec<u8>>, acknowledged: &Past, context
     for ((table, timestamp), text) in acknowledged {
         let at = Timestamp::from_micros(*timestamp);
         let found = snapshot.table_at(table, at).and_then(|table| table.to_bytes());
-        let found = found.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        let found = found.unwrap_or_else(|error| panic!("{context}: {table} at {at}: {error:?}"));
         assert_eq!(String::from_utf8_lossy(&found), *text, "{context}: {table} at {at}");
     }
 }

@@ -27,7 +27,7 @@ use crate::frame::FrameInfo;
 use crate::history::{Folded, fold, pack_everything};
 use crate::limits::Limits;
 use crate::log::{FrameIndex, UserDictionary};
-use crate::mark::Mark;
+use crate::mark::{Mark, table_path};
 use crate::state::{State, TableState};
 use crate::storage::{LockGuard, LockMode};
 use crate::table::Table;
@@ -177,7 +177,8 @@ fn is_due(inner: &Inner, table: &TableState, which: Which) -> Result<bool> {
     })
 }
 
-/// Takes in the files that other processes wrote meanwhile: what they hold need not be written again.
+/// Takes in the files that other processes wrote meanwhile: what they hold need not be written again. Whoever wrote them may
+/// have died, or met a full disk, before their names were durable.
 fn take_in_written(inner: &Inner) -> Result<()> {
     for table in inner.flush.visible().tables() {
         let Some(oldest) = table.pending().next() else { continue };
@@ -185,6 +186,8 @@ fn take_in_written(inner: &Inner) -> Result<()> {
         if mark.is_some_and(|mark| mark.version >= oldest.info.timestamp)
             && let Some(stored) = inner.store.open(table.name())?
         {
+            TableFile::new(inner, table).sync_folder()?;
+            inner.store.storage().sync_folder("tables")?;
             inner.replace_state(|now| now.settle(table.name(), &stored.table, &inner.store))?;
         }
     }
@@ -239,10 +242,27 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
     if !worth_it || !settled {
         return Ok(());
     }
+    sync_found(inner)?;
     inner.store.storage().remove_unfinished("journal")?;
     head.journal.roll()?;
     head.journal.remove_old_segments()?;
     inner.note(&head);
+    Ok(())
+}
+
+/// Makes the names durable of files that others wrote: from here on nothing but they say what the journal said.
+fn sync_found(inner: &Inner) -> Result<()> {
+    let mut found = inner.found.lock().unwrap_or_else(PoisonError::into_inner);
+    let storage = inner.store.storage();
+    for name in found.iter() {
+        storage.sync_folder(table_path(name, "").trim_end_matches('/'))?;
+    }
+    if !found.is_empty() {
+        ["tables", "frames", "registry"]
+            .iter()
+            .try_for_each(|folder| storage.sync_folder(folder))?;
+    }
+    found.clear();
     Ok(())
 }
 

@@ -22,7 +22,7 @@ use super::transaction::{OnConflict, Transaction, Whole, Work};
 use crate::changes::RowChanges;
 use crate::frame::Action;
 use crate::merge::{
-    Columns, Conflict, Origins, RowSides, Rows, Side, Tables, cell_rules, origins, then,
+    Columns, Conflict, Origins, RowSides, Rows, Side, Tables, cell_rules, check_key, origins, then,
 };
 use crate::state::State;
 use crate::table::{Edit, Key, Stamp, Table, key_of};
@@ -286,11 +286,12 @@ impl Merge<'_> {
 
     fn columns(&self) -> Result<Columns> {
         let (before, ours) = (self.before.shape().columns(), self.head.shape().columns());
+        let origins = self.fitting.our_origins(self.before, self.head)?;
+        check_key(self.before.shape(), self.head.shape(), &origins)?;
         if before == ours {
             return Ok(Columns::same(ours));
         }
         let unchanged: Origins = (0..before.len()).map(Some).collect();
-        let origins = self.fitting.our_origins(self.before, self.head)?;
         let theirs = Side { names: before, origins: &unchanged };
         Ok(Columns::merge(before, Side { names: ours, origins: &origins }, theirs))
     }

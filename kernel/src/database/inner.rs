@@ -1,6 +1,6 @@
 //! What the clones of a handle share: the newest state, the journal behind it, and the locks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -65,6 +65,8 @@ pub(super) struct Inner {
     pub(super) notices: Vec<String>,
     /// How the files of tables looked when they were found to be ours.
     pub(super) ours: Mutex<HashMap<TableName, (Look, Look)>>,
+    /// Tables of the journal whose files others wrote: these may have died before the names were durable.
+    pub(super) found: Mutex<BTreeSet<TableName>>,
     /// The index of frames, as it was read last.
     pub(super) frames: FrameCache,
     head: Mutex<Head>,
@@ -135,6 +137,7 @@ impl Inner {
             looks: AtomicU64::new(0),
             notices,
             ours: Mutex::default(),
+            found: Mutex::new(tables_of(&scan)),
             frames: FrameCache::default(),
             head,
             lock,
@@ -179,7 +182,9 @@ impl Inner {
     /// Our place in the journal is gone, so much happened meanwhile: reads everything again.
     fn start_over(&self, head: &mut Head) -> Result<()> {
         let access = if self.lock.is_some() { Access::Write } else { Access::Read };
-        (*head, _) = Head::open(self.store.storage(), &self.store, access, false)?;
+        let scan;
+        (*head, scan) = Head::open(self.store.storage(), &self.store, access, false)?;
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(tables_of(&scan));
         self.note(head);
         self.flush.go_back(&head.state);
         Ok(())
@@ -273,6 +278,12 @@ impl Head {
         let state = Arc::new(state.at(journal.newest()));
         Ok((Self { journal, state }, scan))
     }
+}
+
+/// The tables that the frames of the journal touched.
+fn tables_of(scan: &Scan) -> BTreeSet<TableName> {
+    let changes = scan.frames.iter().flat_map(|frame| &frame.changes);
+    changes.map(|change| change.table.clone()).collect()
 }
 
 /// Adds what a database made by an older version lacks. If another process is at work on the files, it did that, or the

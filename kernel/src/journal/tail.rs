@@ -149,7 +149,7 @@ impl Journal {
         loop {
             self.read_on(&mut frames)?;
             self.behind.state = self.segment.state()?;
-            if self.behind.state == State::Open {
+            if self.behind.state == State::Open && !self.has_next()? {
                 return Ok(frames);
             }
             // The state may have been set after the last record was read: look again before leaving.
@@ -163,6 +163,12 @@ impl Journal {
                 None => return Ok(frames),
             }
         }
+    }
+
+    /// Whether the next segment was begun. Whoever began it may have died, or failed, before the state of this one could say
+    /// so: that there is one counts.
+    fn has_next(&self) -> Result<bool> {
+        Ok(self.storage.stat(&segment_name(self.segment.number + 1))?.is_some())
     }
 
     fn later_segment(&self) -> Result<bool> {
@@ -400,9 +406,16 @@ impl Journal {
     /// Those of the storage.
     pub fn remove_old_segments(&self) -> Result<()> {
         for name in self.storage.list("journal")? {
-            if segment_number(&name).is_some_and(|number| number < self.segment.number) {
-                self.storage.remove(&format!("journal/{name}"))?;
+            let Some(number) = segment_number(&name).filter(|n| *n < self.segment.number) else {
+                continue;
+            };
+            // Those at work in it see its state, not that its name is gone.
+            if let Some(segment) = Segment::open(&*self.storage, number, Access::Write)?
+                && segment.state()? == State::Open
+            {
+                segment.set_state(State::Rolled)?;
             }
+            self.storage.remove(&format!("journal/{name}"))?;
         }
         Ok(())
     }
@@ -552,6 +565,33 @@ mod tests {
                 assert_eq!(numbers(&open(&storage).1.frames), [1, 2, 9]);
             }
         }
+    }
+
+    /// Found by a disk that was full just then: two handles went on in two segments, each acknowledging what the other
+    /// never saw.
+    #[test]
+    fn a_segment_that_was_begun_and_not_announced_is_where_all_go_on() {
+        let storage = MemoryStorage::new();
+        let (mut one, _) = open(&storage);
+        append(&mut one, 1);
+        let before = Before { newest: one.newest, sequence: one.sequence, previous_end: one.end };
+        Segment::create(&storage, 2, before).unwrap();
+        let (mut other, _) = open(&storage);
+        append(&mut other, 2);
+        assert_eq!(numbers(&one.tail().unwrap()), [2]);
+        append(&mut one, 3);
+        assert_eq!(numbers(&other.tail().unwrap()), [3]);
+        assert_eq!(one.position(), other.position());
+        assert_eq!(numbers(&open(&storage).1.frames), [1, 2, 3]);
+        // The same if it is removed meanwhile, with the one before.
+        let (mut late, _) = open(&storage);
+        let before = Before { newest: one.newest, sequence: one.sequence, previous_end: one.end };
+        Segment::create(&storage, 3, before).unwrap();
+        let (mut third, _) = open(&storage);
+        append(&mut third, 4);
+        third.roll().unwrap();
+        third.remove_old_segments().unwrap();
+        assert!(late.tail().unwrap_err().is_not_found());
     }
 
     #[test]

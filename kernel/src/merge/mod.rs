@@ -24,5 +24,5 @@ pub use drivers::Drivers;
 pub use number::Decimal;
 pub use row::{CellRule, MergedRow, RowSides, Rows, row_json};
 pub use schema::{SchemaSides, merge_schema, set_property};
-pub use table::{MergedTable, Tables, cell_rules, renamed, without_column};
+pub use table::{MergedTable, Tables, cell_rules, check_key, renamed, without_column};
 pub use types::fits;

@@ -98,20 +98,8 @@ impl Tables<'_> {
 
     /// Rows are found by their key on all sides.
     fn check_keys(&self) -> Result<()> {
-        let key = self.base.shape().key();
-        let same = |table: &Table, origins: &Origins| {
-            let places = table.shape().key().iter().map(|at| origins.get(*at).copied().flatten());
-            places.eq(key.iter().map(|at| Some(*at)))
-        };
-        if same(self.ours, self.our_origins) && same(self.theirs, self.their_origins) {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Conflict,
-            "one side has another key: its rows cannot be found on the other",
-        )
-        .at_table(self.name.as_str())
-        .help("change the key while nobody else changes the table"))
+        check_key(self.base.shape(), self.ours.shape(), self.our_origins)?;
+        check_key(self.base.shape(), self.theirs.shape(), self.their_origins)
     }
 
     /// Columns that theirs dropped and ours wrote into stay until somebody decides.
@@ -354,6 +342,22 @@ impl Tables<'_> {
             last = Some(slot);
         }
         Ok(true)
+    }
+}
+
+/// That rows are found by the same columns on a side as in the base.
+///
+/// # Errors
+/// [`Conflict`](ErrorKind::Conflict) if not.
+pub fn check_key(base: &Shape, side: &Shape, origins: &Origins) -> Result<()> {
+    let places = side.key().iter().map(|at| origins.get(*at).copied().flatten());
+    match places.eq(base.key().iter().map(|at| Some(*at))) {
+        true => Ok(()),
+        false => Err(Error::new(
+            ErrorKind::Conflict,
+            "one side has another key: its rows cannot be found on the other",
+        )
+        .help("change the key while nobody else changes the table")),
     }
 }
 
