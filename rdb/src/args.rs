@@ -138,6 +138,8 @@ pub(crate) enum Command {
     Revert(commands::revert::Revert),
     /// Print how things stand
     Status(commands::status::Status),
+    /// Merge somebody's changed copy of a table
+    Merge(commands::merge::Merge),
     /// Make a frame of what was edited outside
     Adopt(commands::outside::Adopt),
     /// Put aside what was edited outside
@@ -208,12 +210,18 @@ pub(crate) enum Command {
     /// Check the dictionaries
     #[command(name = "dict:validate")]
     DictValidate(commands::dict::Validate),
-    /// Let git show CSV files row by row
+    /// Let git show and merge CSV files row by row
     #[command(name = "git:install")]
     GitInstall(commands::git::Install),
     /// Print what changed between two files, as git asks for it
     #[command(name = "git:diff")]
     GitDiff(commands::git::GitDiff),
+    /// Merge two sides of a file, as git asks for it
+    #[command(name = "git:merge")]
+    GitMerge(commands::git_merge::GitMerge),
+    /// Write databases before a git commit, as git asks for it
+    #[command(name = "git:checkpoint")]
+    GitCheckpoint(commands::git_merge::GitCheckpoint),
     /// Print what a shell needs to complete commands and options
     Completions(commands::shell::Completions),
     /// Print the manual page, or write those of all commands into a folder

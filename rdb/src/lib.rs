@@ -28,10 +28,10 @@
 
 pub use reedbase_kernel::database::{
     Adopt, Amount, Blame, BlamedRow, Cell, CellVersion, CheckpointReport, Checkpoints, CleanedUp,
-    Commit, Database, Diff, Frame, FrameEntry, FrameReport, FrameStatus, NewTable, OlderRows,
-    OnConflict, OpenConflict, OpenOptions, OutsideEdit, PastConflict, Pick, Preview, Row, RowDiff,
-    RowName, RowVersion, SETTINGS, Snapshot, Status, TableAt, TableStatus, TableVersion,
-    Transaction, UncommittedFrame, VersionPlace,
+    Commit, Database, Diff, Frame, FrameEntry, FrameReport, FrameStatus, MergedText, NewTable,
+    OlderRows, OnConflict, OpenConflict, OpenOptions, OutsideEdit, PastConflict, Pick, Preview,
+    Row, RowDiff, RowName, RowVersion, SETTINGS, Snapshot, Status, TableAt, TableCopy, TableStatus,
+    TableVersion, Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::journal::Standing;

@@ -5,6 +5,7 @@
 //! key is still there. What the file's header says of names counts; what schema.toml says of a column stays with
 //! the column. A new name in the place of an old one is the same column if its cells stayed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
@@ -26,11 +27,20 @@ pub(super) struct EditedFiles {
     /// `current.csv`, or the file that is read in its place.
     file: Arc<dyn File>,
     pub(super) stat: Stat,
-    text: Bytes,
-    /// schema.toml.
-    schema: Bytes,
     path: String,
     schema_path: String,
+    pub(super) content: EditedText,
+}
+
+/// What the files of a table say, wherever they stand.
+#[derive(Debug, Clone)]
+pub(super) struct EditedText {
+    /// The rows, and where they stand.
+    pub(super) text: Bytes,
+    pub(super) path: PathBuf,
+    /// schema.toml, and where it stands.
+    pub(super) schema: Bytes,
+    pub(super) schema_path: PathBuf,
 }
 
 impl EditedFiles {
@@ -53,7 +63,10 @@ impl EditedFiles {
             return Err(being_written(storage, &path));
         }
         let schema = storage.read(&schema_path)?.ok_or_else(|| gone(&schema_path))?;
-        Ok(Self { file, stat, text, schema, path, schema_path })
+        let full = |path: &str| storage.full_path(path);
+        let (rows, said) = (full(&path), full(&schema_path));
+        let content = EditedText { text, path: rows, schema, schema_path: said };
+        Ok(Self { file, stat, path, schema_path, content })
     }
 
     /// Makes what was read durable.
@@ -74,17 +87,19 @@ impl EditedFiles {
 
     /// What a frame that takes them in writes down of them: the hashes of what was read.
     pub(super) fn adopted(&self, hashes: &Hashes) -> Adopted {
-        let table = hashes.of_bytes(&self.path, &self.stat, &self.text);
-        Adopted { table, schema: Sha256::digest(&self.schema).into() }
+        let table = hashes.of_bytes(&self.path, &self.stat, &self.content.text);
+        Adopted { table, schema: Sha256::digest(&self.content.schema).into() }
     }
+}
 
+impl EditedText {
     /// The table they hold, which was made of `base`.
     ///
     /// # Errors
     /// What is wrong with one of the files, with its path, line and cell.
-    pub(super) fn as_table(&self, storage: &dyn Storage, base: &Table) -> Result<Table> {
-        let in_schema = |error: Error| error.at_path(storage.full_path(&self.schema_path));
-        let in_table = |error: Error| error.at_path(storage.full_path(&self.path));
+    pub(super) fn as_table(&self, base: &Table) -> Result<Table> {
+        let in_schema = |error: Error| error.at_path(&self.schema_path);
+        let in_table = |error: Error| error.at_path(&self.path);
         let text = std::str::from_utf8(&self.schema)
             .map_err(|_| in_schema(Error::invalid("the schema is not UTF-8")))?;
         let said = schema::parse(text).map_err(in_schema)?;

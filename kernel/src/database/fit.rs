@@ -5,10 +5,12 @@
 //! the table and however much was committed meanwhile. Where columns, order or dialect changed, whole tables are
 //! merged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Changeset, Error, ErrorKind, Result, Shape, TableName, Timestamp};
+use reedbase_plugin_api::{
+    Changeset, Error, ErrorKind, Lines, Result, Shape, TableName, Timestamp,
+};
 
 use super::compare::compare;
 use super::conditions::check_expected;
@@ -25,7 +27,7 @@ use crate::merge::{
     Columns, Conflict, Origins, RowSides, Rows, Side, Tables, cell_rules, check_key, origins, then,
 };
 use crate::state::State;
-use crate::table::{Edit, Key, Stamp, Table, key_of};
+use crate::table::{Edit, Key, Stamp, Table, key_of, split};
 
 /// Fits a transaction to a state.
 ///
@@ -129,7 +131,8 @@ impl Fitting<'_> {
         head: &Table,
         fit: &mut Fit,
     ) -> Result<Fitted> {
-        if !is_rows_only(&whole.changeset) || head.shape() != before.shape() {
+        let rows_only = is_rows_only(&whole.changeset) && stays_in_place(&whole.changeset)?;
+        if !rows_only || head.shape() != before.shape() {
             return self.merge_tables(whole, before, head, fit);
         }
         let mut changes = RowChanges::default();
@@ -338,6 +341,31 @@ fn is_rows_only(changeset: &Changeset) -> bool {
     changeset.before.as_ref() == Some(&changeset.after)
         && changeset.schema.is_none()
         && changeset.moves.is_empty()
+}
+
+/// Whether rows that were changed stand where they stood: behind the same number of lines that stayed, and in the same
+/// order among themselves.
+fn stays_in_place(changeset: &Changeset) -> Result<bool> {
+    let before = changeset.before.as_ref().unwrap_or(&changeset.after);
+    let removed = places(&changeset.removed, before)?;
+    let added = places(&changeset.added, &changeset.after)?;
+    let left: HashSet<&Key<'_>> = added.iter().map(|(key, _)| key).collect();
+    let there: HashSet<&Key<'_>> = removed.iter().map(|(key, _)| key).collect();
+    let one = removed.iter().filter(|(key, _)| left.contains(key));
+    Ok(one.eq(added.iter().filter(|(key, _)| there.contains(key))))
+}
+
+/// The keys of some lines, with how many lines that stayed are before each.
+fn places(runs: &[Lines], shape: &Shape) -> Result<Vec<(Key<'static>, u64)>> {
+    let (mut places, mut passed) = (Vec::new(), 0);
+    for run in runs {
+        for (_, line) in split(run, shape.delimiter())? {
+            let key = key_of(&line, shape).filter(|_| !shape.is_blank(&line));
+            places.extend(key.map(|key| (key.into_owned(), run.start - passed)));
+        }
+        passed += run.count;
+    }
+    Ok(places)
 }
 
 fn meanwhile(what: &str) -> Error {

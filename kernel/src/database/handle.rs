@@ -12,7 +12,7 @@ use super::config::Config;
 use super::frames::Frames;
 use super::inner::{Checkpoints, Inner, Settings};
 use super::open_frame::OpenFrame;
-use super::outside::{self, OutsideEdit};
+use super::outside::{self, OutsideEdit, TableCopy};
 use super::snapshot::{Snapshot, find_table};
 use super::status::{self, Status};
 use super::transaction::Transaction;
@@ -243,6 +243,24 @@ impl Database {
         file: Option<&str>,
     ) -> Result<Option<OutsideEdit>> {
         outside::read(&self.inner, &self.newest()?, table, base, file)
+    }
+
+    /// Merges somebody's copy of a table, which was made of the version after `base` and changed since: a transaction that does
+    /// to the table what was done to the copy.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for table or version; what is wrong with the copy, with line and
+    /// cell.
+    pub fn merge_copy(
+        &self,
+        table: &str,
+        base: Timestamp,
+        copy: &TableCopy,
+    ) -> Result<Transaction> {
+        let mut transaction =
+            outside::merge_copy(&self.inner, &self.snapshot()?, table, base, copy)?;
+        transaction.frame.clone_from(&self.frame);
+        Ok(transaction)
     }
 
     /// Takes outside edits in, as one frame. The files stay as they are.

@@ -5,12 +5,13 @@
 //! edit is what makes theirs of the base, whatever ours has become; adopting it merges the two, like any transaction
 //! that was begun on an older state.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Changeset, Error, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Schema, TableName, Timestamp};
 
 use super::compare::compare;
-use super::edited_table::EditedFiles;
+use super::edited_table::{EditedFiles, EditedText};
 use super::fit::fit;
 use super::fitted::{Fit, RowName};
 use super::history::Diff;
@@ -22,7 +23,9 @@ use super::table_file::{TableFile, edited_from, is_beside};
 use super::transaction::{Transaction, Whole, Work};
 use crate::changes::{RowChange, RowChanges};
 use crate::frame::Action;
-use crate::merge::Conflict;
+use crate::mark::table_path;
+use crate::merge::{Conflict, written_like};
+use crate::schema;
 use crate::table::Table;
 
 /// What somebody did to a table's files outside ReedBase.
@@ -126,13 +129,65 @@ pub(super) fn read(
         let files = EditedFiles::read(storage, state.name(), kept.unwrap_or("current.csv"))?;
         let past = Past::of(snapshot, name)?;
         let before = past.table_at(base)?.flatten()?;
-        let after = files.as_table(storage, &before)?;
+        let after = files.content.as_table(&before)?;
         let changeset = compare(&before, &after)?;
         let kept = kept.map(str::to_owned);
         let prepared = Prepared { files, kept, before, after, changeset };
         describe(inner, snapshot, state.name(), &past, prepared)
     };
     read().map(Some).map_err(|error| error.at_table(state.name().as_str()))
+}
+
+/// What somebody's copy of a table does to the version it was made from, as a transaction.
+pub(super) fn merge_copy(
+    inner: &Arc<Inner>,
+    snapshot: &Snapshot,
+    name: &str,
+    base: Timestamp,
+    copy: &TableCopy,
+) -> Result<Transaction> {
+    let state = find_table(snapshot.state(), name)?;
+    let before = Past::of(snapshot, name)?.table_at(base)?.flatten()?;
+    let schema = before.schema().cloned().unwrap_or_default();
+    let storage = inner.store.storage();
+    let schema_path = storage.full_path(&table_path(state.name(), "schema.toml"));
+    let (text, path) = (copy.text.clone(), copy.path.clone());
+    let content = EditedText { text, path, schema, schema_path };
+    let after = content.as_table(&before)?;
+    // How a copy is written is no change.
+    let after = written_like(&after, &before)?;
+    let schema = adapted_schema(&before, &after)?;
+    let after = after.with_schema(Some(schema));
+    let mut transaction = Transaction::new(Arc::clone(inner), snapshot.clone());
+    transaction.written_at = copy.saved;
+    if let Some(whole) = Whole::replacing(&before, after, Action::AUTOMERGE)? {
+        transaction.work.insert(state.name().clone(), Work::Whole(Box::new(whole)));
+    }
+    Ok(transaction)
+}
+
+/// What schema.toml says of a table of other columns, in the dialect of before.
+fn adapted_schema(before: &Table, after: &Table) -> Result<Bytes> {
+    let said = |table: &Table| {
+        let text = table.schema().map(|text| String::from_utf8_lossy(text).into_owned());
+        schema::parse(&text.unwrap_or_default())
+    };
+    let (dialect, said) = (said(before)?, said(after)?);
+    let wanted = Schema { columns: said.columns, ..dialect };
+    let text = after.schema().cloned().unwrap_or_default();
+    schema::adapt(&String::from_utf8_lossy(&text), &wanted, &|_| None).map(Bytes::from)
+}
+
+/// Somebody's copy of a table, changed.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "this is what a copy is")]
+pub struct TableCopy {
+    /// What it holds.
+    pub text: Bytes,
+    /// Where it stands, for messages.
+    pub path: PathBuf,
+    /// When it was saved, if that is known.
+    pub saved: Option<Timestamp>,
 }
 
 /// What an edit does, what it meets, and what looks odd about it.

@@ -16,13 +16,16 @@ mod conflict;
 mod columns;
 mod row;
 mod schema;
+mod lines;
 mod table;
+mod rewrite;
 
 pub use columns::{Columns, Origins, Side, Sides, origins, then};
 pub use conflict::{Conflict, ConflictKind, Conflicts};
 pub use drivers::Drivers;
 pub use number::Decimal;
+pub use rewrite::{renamed, without_column, written_like};
 pub use row::{CellRule, MergedRow, RowSides, Rows, row_json};
 pub use schema::{SchemaSides, merge_schema, set_property};
-pub use table::{MergedTable, Tables, cell_rules, check_key, renamed, without_column};
+pub use table::{MergedTable, Tables, cell_rules, check_key};
 pub use types::fits;

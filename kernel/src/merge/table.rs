@@ -17,6 +17,7 @@ use reedbase_plugin_api::{
 use super::columns::{Columns, Origins, Side, Sides};
 use super::conflict::{Conflict, ConflictKind};
 use super::drivers::Drivers;
+use super::lines::Lines;
 use super::row::{CellRule, MergedRow, RowSides, Rows};
 use super::schema::{SchemaSides, merge_schema};
 use crate::schema;
@@ -85,7 +86,7 @@ impl Tables<'_> {
     }
 
     /// The table with these columns.
-    fn put_together(&self, columns: &Columns) -> Result<MergedTable> {
+    pub(super) fn put_together(&self, columns: &Columns) -> Result<MergedTable> {
         let shape = Arc::new(self.shape(columns)?);
         let (schema, mut conflicts) = self.schema(columns, &shape)?;
         let (rows, both) = self.rows(columns, &shape, schema.as_ref(), &mut conflicts)?;
@@ -285,7 +286,7 @@ impl Tables<'_> {
         let (first, other) =
             if theirs_moved { (self.theirs, self.ours) } else { (self.ours, self.theirs) };
         let followers = followers(first, other, &rows)?;
-        let mut lines = Lines { out: shape.header().to_vec(), ends: shape.line_end() };
+        let mut lines = Lines::new(shape.header(), shape.line_end());
         let sorted = first.is_base() && first.base().order().is_some() && !theirs_moved;
         if let Some(order) = first.base().order().filter(|_| sorted)
             && first.lines() == first.rows()
@@ -293,7 +294,7 @@ impl Tables<'_> {
             let mut all: Vec<(&Key<'_>, &Bytes)> = rows.iter().collect();
             all.sort_by(|(one, _), (other, _)| order.compare(one, other).unwrap_or(one.cmp(other)));
             all.into_iter().for_each(|(_, row)| lines.push(row));
-            return Ok(Bytes::from(lines.out));
+            return Ok(lines.finish());
         }
         let follow = |lines: &mut Lines, key: Option<&Key<'static>>| {
             for key in followers.get(&key.cloned()).into_iter().flatten() {
@@ -326,7 +327,7 @@ impl Tables<'_> {
         if let Some(anchor) = waiting {
             follow(&mut lines, anchor.as_ref());
         }
-        Ok(Bytes::from(lines.out))
+        Ok(lines.finish())
     }
 
     /// Whether the rows that a side has of the base stand as they stood.
@@ -359,47 +360,6 @@ pub fn check_key(base: &Shape, side: &Shape, origins: &Origins) -> Result<()> {
         )
         .help("change the key while nobody else changes the table")),
     }
-}
-
-/// The table without the column that a conflict is about.
-///
-/// # Errors
-/// Those of reading the table.
-pub fn without_column(table: &Table, conflict: &Conflict) -> Result<Table> {
-    let mut columns = Columns::same(table.shape().columns());
-    columns.kept.retain(|(name, _)| Some(name) != conflict.column.as_ref());
-    with_columns(table, &conflict.table, &columns)
-}
-
-/// The table with another name for the column that a conflict is about.
-///
-/// # Errors
-/// [`InvalidInput`](ErrorKind::InvalidInput) if the name is taken, or those of reading the table.
-pub fn renamed(table: &Table, conflict: &Conflict, name: &str) -> Result<Table> {
-    let mut columns = Columns::same(table.shape().columns());
-    let mut known = columns.kept.iter_mut().map(|(known, _)| known);
-    if let Some(known) = known.find(|known| Some(&**known) == conflict.column.as_ref()) {
-        name.clone_into(known);
-    }
-    match columns.name_taken_twice() {
-        Some(name) => Err(Error::invalid("there is such a column already").at_column(name)),
-        None => with_columns(table, &conflict.table, &columns),
-    }
-}
-
-fn with_columns(table: &Table, name: &TableName, columns: &Columns) -> Result<Table> {
-    let all: Origins = (0..table.shape().columns().len()).map(Some).collect();
-    let tables = Tables {
-        name,
-        base: table,
-        ours: table,
-        theirs: table,
-        our_origins: &all,
-        their_origins: &all,
-        drivers: &Drivers::default(),
-        theirs_at: Timestamp::ZERO,
-    };
-    Ok(tables.put_together(columns)?.table)
 }
 
 /// What counts for each column of a result.
@@ -445,19 +405,4 @@ fn followers(
 /// What only one side changed; where both did, ours.
 fn changed<T: PartialEq>(base: T, ours: T, theirs: T) -> T {
     if ours == base { theirs } else { ours }
-}
-
-/// A file that is put together line by line.
-struct Lines {
-    out: Vec<u8>,
-    ends: LineEnd,
-}
-
-impl Lines {
-    fn push(&mut self, line: &[u8]) {
-        if !self.out.is_empty() && !self.out.ends_with(b"\n") {
-            self.out.extend_from_slice(self.ends.as_bytes());
-        }
-        self.out.extend_from_slice(line);
-    }
 }

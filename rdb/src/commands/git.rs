@@ -10,11 +10,12 @@ use serde_json::json;
 use crate::output::Output;
 use crate::render;
 
-/// Let git show CSV files row by row
+/// Let git show and merge CSV files row by row
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Then git diff shows what changed in CSV files cell by cell; git log -p and git show do with --ext-diff. \
-    It is written into .git of this repository, and is not committed.\n\n\
+    after_help = "Then git diff shows what changed in CSV files cell by cell (git log -p and git show with --ext-diff), git merge puts them \
+    together cell by cell, and git commit writes databases of the repository first. It is written into .git of this repository, \
+    and is not committed.\n\n\
     Examples:\n  rdb git:install\n  rdb git:install --global     for all repositories of this user\n  rdb git:install --remove"
 )]
 pub(crate) struct Install {
@@ -39,7 +40,13 @@ pub(crate) struct GitDiff {
 }
 
 /// Which files git asks us about.
-const ATTRIBUTE: &str = "*.csv diff=reedbase";
+const ATTRIBUTE: &str = "*.csv diff=reedbase merge=reedbase";
+
+/// The same of an earlier version.
+const OLD_ATTRIBUTE: &str = "*.csv diff=reedbase";
+
+/// What git runs before it commits.
+const HOOK: &str = "#!/bin/sh\n# of rdb git:install: databases in this repository are written before they are committed\nexec ";
 
 impl Install {
     pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
@@ -47,11 +54,19 @@ impl Install {
         if self.remove {
             // Not set is as good as removed.
             drop(self.config(&["--remove-section", "diff.reedbase"]));
+            drop(self.config(&["--remove-section", "merge.reedbase"]));
         } else {
-            self.config(&["diff.reedbase.command", &format!("{} git:diff --", command()?)])?;
+            let rdb = command()?;
+            self.config(&["diff.reedbase.command", &format!("{rdb} git:diff --")])?;
+            self.config(&["merge.reedbase.name", "row by row, cell by cell"])?;
+            self.config(&["merge.reedbase.driver", &format!("{rdb} git:merge %O %A %B %P")])?;
+        }
+        if !self.global {
+            self.hook(output)?;
         }
         let text = read(&attributes)?.unwrap_or_default();
-        let mut lines: Vec<&str> = text.lines().filter(|line| *line != ATTRIBUTE).collect();
+        let mut lines: Vec<&str> =
+            text.lines().filter(|line| ![ATTRIBUTE, OLD_ATTRIBUTE].contains(line)).collect();
         lines.extend((!self.remove).then_some(ATTRIBUTE));
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         write(&attributes, &text)?;
@@ -59,14 +74,38 @@ impl Install {
             return output.json(&json!({"attributes": attributes, "installed": !self.remove}));
         }
         if self.remove {
-            return output.line("git shows CSV files line by line again");
+            return output.line("git shows and merges CSV files line by line again");
         }
         output.line(
-            "git diff shows CSV files row by row now; git log -p and git show with --ext-diff",
+            "git diff shows CSV files row by row now (git log -p and git show with --ext-diff), git merge puts them together so",
         )?;
         output.line(&format!("written into the git config and {}", attributes.display()))?;
         let global = if self.global { " --global" } else { "" };
         output.line(&format!("take it away: rdb git:install{global} --remove"))
+    }
+
+    /// Puts the hook in its place, or takes it away. One of somebody else is left alone.
+    fn hook(&self, output: &mut Output) -> Result<()> {
+        let path = PathBuf::from(git(&["rev-parse", "--git-path", "hooks/pre-commit"])?);
+        match (read(&path)?, self.remove) {
+            (Some(text), true) if text.starts_with(HOOK) => {
+                std::fs::remove_file(&path).map_err(|source| Error::io("remove", path, source))
+            }
+            (Some(text), false) if !text.starts_with(HOOK) => {
+                output.notice(&format!(
+                    "{} is there already: add the line `rdb git:checkpoint` to it, so that databases are written before they are committed",
+                    path.display()
+                ));
+                Ok(())
+            }
+            (_, true) => Ok(()),
+            (_, false) => {
+                write(&path, &format!("{HOOK}{} git:checkpoint\n", command()?))?;
+                let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+                std::fs::set_permissions(&path, executable)
+                    .map_err(|source| Error::io("make executable", path, source))
+            }
+        }
     }
 
     fn config(&self, args: &[&str]) -> Result<String> {
@@ -111,7 +150,7 @@ fn command() -> Result<String> {
 }
 
 /// What git prints.
-fn git(args: &[&str]) -> Result<String> {
+pub(super) fn git(args: &[&str]) -> Result<String> {
     let done = Command::new("git").args(args).output();
     let done = done.map_err(|source| Error::io("run git", "git", source))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
@@ -166,26 +205,33 @@ impl GitDiff {
 }
 
 /// The content of a file; `None` where there is none on this side.
-fn bytes(path: &OsStr) -> Result<Option<Vec<u8>>> {
+pub(super) fn bytes(path: &OsStr) -> Result<Option<Vec<u8>>> {
     if path == "/dev/null" {
         return Ok(None);
     }
     std::fs::read(path).map(Some).map_err(|source| Error::io("read", path, source))
 }
 
-/// What changed in the rows. A key that both sides can have is guessed, or read from the schema beside a table.
-fn rows(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Diff> {
+/// The key that the schema beside a table names; none if there is no schema.
+pub(super) fn key_beside(path: &Path) -> Vec<String> {
     let schema = path.with_file_name("schema.toml");
     let known = read(&schema).ok().flatten().map(|text| reedbase_kernel::schema::parse(&text));
-    let known = known.and_then(Result::ok).map_or(Vec::new(), |schema| {
+    known.and_then(Result::ok).map_or(Vec::new(), |schema| {
         let key = schema.columns.into_iter().filter(|column| column.primary_key);
         key.map(|column| column.name).collect()
-    });
-    let table = |bytes: &[u8], key: &[String]| {
-        let mut import = Import::default();
-        import.key = key.to_vec();
-        import.read(bytes.to_vec().into())
-    };
+    })
+}
+
+/// The table that a file holds; the key is guessed if none is given.
+pub(super) fn table(bytes: &[u8], key: &[String]) -> Result<NewTable> {
+    let mut import = Import::default();
+    import.key = key.to_vec();
+    import.read(bytes.to_vec().into())
+}
+
+/// What changed in the rows. A key that both sides can have is guessed, or read from the schema beside a table.
+fn rows(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Diff> {
+    let known = key_beside(path);
     let (one, other) = match (before, after) {
         (Some(one), Some(other)) => (one, Some(other)),
         (Some(one), None) | (None, Some(one)) => (one, None),
@@ -209,7 +255,7 @@ fn rows(path: &Path, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Diff
     }
 }
 
-fn key_of(table: &NewTable) -> Vec<String> {
+pub(super) fn key_of(table: &NewTable) -> Vec<String> {
     let key = table.schema.columns.iter().filter(|column| column.primary_key);
     key.map(|column| column.name.clone()).collect()
 }

@@ -20,6 +20,7 @@ pub(crate) mod version;
 pub(crate) mod status;
 pub(crate) mod outside;
 pub(crate) mod conflict;
+pub(crate) mod merge;
 pub(crate) mod watch;
 pub(crate) mod checkpoint;
 pub(crate) mod verify;
@@ -27,6 +28,7 @@ pub(crate) mod config;
 pub(crate) mod dict;
 pub(crate) mod databases;
 pub(crate) mod git;
+pub(crate) mod git_merge;
 pub(crate) mod shell;
 
 use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
@@ -76,6 +78,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Adopt(command) => command.run(global, output),
         Command::Discard(command) => command.run(global, output),
         Command::Watch(command) => command.run(global, output),
+        Command::Merge(command) => command.run(global, output),
         Command::ConflictList(command) => command.run(global, output),
         Command::ConflictShow(command) => command.run(global, output),
         Command::ConflictResolve(command) => command.run(global, output),
@@ -88,6 +91,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::DictValidate(command) => command.run(global, output),
         Command::GitInstall(command) => command.run(output),
         Command::GitDiff(command) => command.run(output),
+        Command::GitMerge(command) => command.run(output),
+        Command::GitCheckpoint(command) => command.run(global, output),
         Command::Completions(command) => command.run(output),
         Command::Man(command) => command.run(output),
     }
@@ -142,7 +147,7 @@ fn tell(commit: &Commit, what: &str, output: &mut Output) -> Result<()> {
             "{table} was edited outside: the edit waits (rdb diff --outside, then rdb adopt or rdb discard)"
         ));
     }
-    if !commit.merged.is_empty() {
+    if !commit.merged.is_empty() && commit.frame.is_some() {
         let rows = counted(commit.merged.len() as u64, "row");
         output.notice(&format!("others had changed {rows} meanwhile: what both wrote is there"));
     }

@@ -47,7 +47,9 @@ impl Show {
             }
         }
         for (table, _) in &frame.tables {
-            let diff = snapshot.diff(table.as_str(), before, frame.timestamp)?;
+            let mut diff = snapshot.diff(table.as_str(), before, frame.timestamp)?;
+            // What ReedBase says of its own tables is nobody's change.
+            diff.schema = diff.schema.filter(|_| !table.is_reserved());
             document.table(table.as_str(), &diff, output)?;
         }
         document.end(output).map(drop)
