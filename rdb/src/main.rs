@@ -9,6 +9,8 @@ mod progress;
 mod conflict_json;
 mod output;
 mod render;
+mod resolver;
+mod terminal;
 mod time;
 mod commands;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, ErrorKind, Result, Shape, TableName, Timestamp};
+use reedbase_plugin_api::{Error, ErrorKind, Result, Shape, TableName, Timestamp, row};
 
 use super::new_table::NewTable;
 use super::parked::{self, CONFLICTS, OpenConflict};
@@ -194,6 +194,30 @@ impl Transaction {
             decided.iter().try_for_each(|id| edit.remove(&Key::from(id.as_str())))
         })?;
         Ok(open)
+    }
+
+    /// Notes how a conflict is going to be decided, for whoever goes on later; `None` takes the note away. It stands in the columns
+    /// `pick` and `value`, and nothing is decided yet.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) if it is not open any more.
+    pub fn note_pick(&mut self, id: &str, pick: Option<&Pick>) -> Result<()> {
+        let open = self.open_conflict(id)?;
+        self.edit_any(CONFLICTS, Action::CONFLICT, |edit| {
+            let shape = Arc::clone(edit.table().shape());
+            let key = Key::from(open.id.as_str());
+            let Some(row) = edit.table().get(&key)? else { return Ok(()) };
+            let value = match pick {
+                Some(Pick::Value(text)) => text.as_deref(),
+                _ => None,
+            };
+            let cells = [
+                (find_column(&shape, "pick")?, pick.map(Pick::name)),
+                (find_column(&shape, "value")?, value),
+            ];
+            let row = row::replace_cells(&row, shape.delimiter(), &cells);
+            edit.replace(&key, row.into())
+        })
     }
 
     /// Decides what two sides made of a column, or of the schema.

@@ -11,6 +11,8 @@ use crate::conflict_json::conflict_json;
 use crate::locate;
 use crate::output::{Output, Style, counted};
 use crate::render;
+use crate::resolver::{Item, Outcome, Session};
+use crate::terminal;
 use crate::time;
 
 /// Print what two sides changed, each in another way
@@ -90,6 +92,9 @@ struct Picked {
     /// What a file says: a table with the columns id, pick and value
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// On the terminal, one after the other
+    #[arg(short, long)]
+    interactive: bool,
 }
 
 impl List {
@@ -124,8 +129,8 @@ impl List {
                 id.clone(),
                 render::place(conflict),
                 conflict.kind.to_string(),
-                render::said(conflict, conflict.ours.as_ref()),
-                render::said(conflict, conflict.theirs.as_ref()),
+                cut(&render::said(conflict, conflict.ours.as_ref())),
+                cut(&render::said(conflict, conflict.theirs.as_ref())),
                 time::local(*frame),
             ];
             if self.all {
@@ -134,6 +139,15 @@ impl List {
             rows.push(row);
         }
         output.table(&rows)
+    }
+}
+
+/// The start of a text, for a list.
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 32;
+    match text.chars().count() > LONGEST {
+        true => text.chars().take(LONGEST).chain(['…']).collect(),
+        false => text.to_owned(),
     }
 }
 
@@ -197,6 +211,9 @@ impl Resolve {
             return resolve_from(&database, transaction, file, output);
         }
         let snapshot = database.snapshot()?;
+        if self.picked.interactive {
+            return self.interactive(&database, &snapshot, output);
+        }
         let mut chosen = self.chosen(&snapshot)?;
         // What is about a table as a whole comes last: it writes the table anew.
         chosen.sort_by_key(|open| open.conflict.kind.is_of_tables());
@@ -218,6 +235,63 @@ impl Resolve {
             all => format!("resolved {}: {}", counted(all.len() as u64, "conflict"), pick.name()),
         };
         committed(&transaction.commit()?, &what, output)
+    }
+
+    /// Lets somebody decide on the terminal. What is decided is written in one frame; what is not stays open, and what was
+    /// picked is noted for later.
+    fn interactive(
+        &self,
+        database: &Database,
+        snapshot: &Snapshot,
+        output: &mut Output,
+    ) -> Result<()> {
+        let chosen = match (&self.what, snapshot.conflicts()?) {
+            (_, open) if open.is_empty() => return output.line("no conflicts"),
+            (None, open) => open,
+            _ => self.chosen(snapshot)?,
+        };
+        let items = chosen.into_iter().map(|open| {
+            let now = snapshot.held(&open.conflict)?;
+            let pick = open.pick.clone();
+            Ok(Item { open, now, pick })
+        });
+        let mut session = Session::new(items.collect::<Result<Vec<_>>>()?);
+        let outcome = terminal::resolve(&mut session, output)?;
+        let mut transaction = self.message.name(database.begin()?);
+        let mut items = session.items;
+        let decided = items.iter().filter(|item| item.pick.is_some()).count() as u64;
+        if outcome == Outcome::Leave {
+            for item in items.iter().filter(|item| item.pick != item.open.pick) {
+                transaction.note_pick(&item.open.id, item.pick.as_ref())?;
+            }
+            transaction.commit()?;
+            let picks = counted(decided, "pick");
+            return output.line(&format!(
+                "{picks} noted, nothing is written: rdb conflict:resolve -i goes on"
+            ));
+        }
+        items.sort_by_key(|item| item.open.conflict.kind.is_of_tables());
+        let mut done = Vec::new();
+        for Item { open, pick, .. } in &items {
+            let Some(pick) = pick.as_ref().filter(|_| !done.contains(&open.id)) else { continue };
+            // Somebody saw what the cell holds now.
+            transaction.resolve_anyway(&open.id, pick)?;
+            let row = (&open.conflict.table, &open.conflict.key);
+            let same = items.iter().map(|item| &item.open).filter(|other| {
+                *pick == Pick::Both && (&other.conflict.table, &other.conflict.key) == row
+            });
+            done.extend(same.map(|other| other.id.clone()));
+        }
+        let left = items.len() as u64 - decided;
+        committed(
+            &transaction.commit()?,
+            &format!("resolved {}", counted(decided, "conflict")),
+            output,
+        )?;
+        match left {
+            0 => Ok(()),
+            left => output.line(&format!("{} left open", counted(left, "conflict"))),
+        }
     }
 
     /// The conflicts that were named.

@@ -23,4 +23,4 @@ mod document;
 pub(crate) use conflict::{conflicts, place, refused, said, sides};
 pub(crate) use document::{DiffFormat, Document, Heading};
 pub(crate) use text::{diff, file_edit, unified};
-pub(crate) use words::shown;
+pub(crate) use words::{shown, visible};

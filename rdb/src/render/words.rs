@@ -139,7 +139,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// A text whose characters do nothing to a terminal: line ends and tabs as signs, other controls and what turns the
 /// direction of text over as their codes.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
