@@ -14,6 +14,7 @@ mod measure;
 mod peers;
 mod report;
 mod commit;
+mod merge;
 mod memory;
 mod bulk;
 mod past;
@@ -56,10 +57,12 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 17] = [
+const PARTS: [Part; 19] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
+    ("merge", merge::tables),
+    ("writers", merge::writers),
     ("memory", memory::against_koru),
     ("import", bulk::import),
     ("open", bulk::open),
