@@ -47,3 +47,7 @@ mod editor;
 mod race;
 /// Several processes on one database.
 mod processes;
+/// Processes that are killed while they write.
+mod killed;
+/// What writers rely on, and what becomes of it.
+mod writers;

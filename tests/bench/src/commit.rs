@@ -173,44 +173,62 @@ impl SharedSync {
     }
 }
 
-/// Eight processes, against a bare loop of flock, pwrite, unlock, fdatasync.
+/// Eight processes with as many frames each, against a bare loop of flock, pwrite, unlock, fdatasync.
 pub fn processes(settings: &Settings, report: &mut Report) {
     const PROCESSES: u64 = 8;
     let folder = tempfile::tempdir_in(&settings.folder).expect("a folder");
     drop(database(&folder.path().join("db"), settings.middle()));
-    let run = |kind: &str| {
+    let frames = settings.rounds(1000) as u64;
+    let run = |kind: &str| -> (f64, f64) {
         let program = std::env::current_exe().expect("this program");
+        let start = Instant::now();
         let children: Vec<_> = (0..PROCESSES)
             .map(|number| {
                 let mut child = std::process::Command::new(&program);
                 child.args(["--child", kind]).arg(folder.path());
-                child.args([number.to_string(), settings.middle().to_string()]);
-                child.arg(span(settings).as_millis().to_string());
+                child.args([number, settings.middle(), frames].map(|n| n.to_string()));
                 child.stdout(std::process::Stdio::piped()).spawn().expect("a child")
             })
             .collect();
-        let rates = children.into_iter().map(|child| {
+        let slow = children.into_iter().map(|child| {
             let output = child.wait_with_output().expect("the child ends");
+            assert!(output.status.success(), "a process failed");
             String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().unwrap_or(f64::NAN)
         });
-        rates.sum::<f64>()
+        let slow = slow.fold(0.0, f64::max);
+        ((PROCESSES * frames) as f64 / start.elapsed().as_secs_f64(), slow)
     };
-    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    let (mut ours, mut floors, mut slow, mut appends) = (vec![], vec![], vec![], vec![]);
     for _ in 0..3 {
-        floors.push(run("floor"));
-        ours.push(run("commit"));
+        let (rate, append) = run("floor");
+        floors.push(rate);
+        appends.push(append);
+        let (rate, p99) = run("commit");
+        ours.push(rate);
+        slow.push(p99);
     }
+    let database = Database::open(folder.path().join("db")).expect("open");
+    let there = database.frames().expect("the frames").len() as u64;
+    assert_eq!(there, 1 + 3 * PROCESSES * frames, "every frame is there");
     let (ours, floor) = (middle(&mut ours), middle(&mut floors));
     let peers = [("bare loop", Some(floor))];
     report.at_least("8 processes", "frames/s", ours, &peers, ("0.6 × bare loop", 0.6 * floor));
+    let alone = File::create(folder.path().join("alone")).expect("a file");
+    let mut at = 0;
+    let mut times: Vec<Duration> =
+        (0..settings.rounds(1000)).map(|_| time(|| append(&alone, &mut at)).0).collect();
+    let synced = median_us(&mut times);
+    let peers = [("synced append", Some(synced)), ("bare loop p99", Some(middle(&mut appends)))];
+    let bound = [("20 × synced append", Some(20.0 * synced))];
+    report.at_most("8 processes, p99 of a commit", "µs", middle(&mut slow), &peers, &bound);
 }
 
-/// One process of [`processes`]: prints its commits per second.
+/// One process of [`processes`]: prints what all but one in a hundred of its commits took at most, in microseconds.
 pub fn child(args: &[String]) {
-    let [kind, folder, number, rows, millis] = args else { panic!("five arguments") };
+    let [kind, folder, number, rows, frames] = args else { panic!("five arguments") };
     let (folder, number) = (Path::new(folder), number.parse::<u64>().expect("a number"));
-    let rows: u64 = rows.parse().expect("a number");
-    let span = Duration::from_millis(millis.parse().expect("a number"));
+    let (rows, frames): (u64, u64) =
+        (rows.parse().expect("a number"), frames.parse().expect("a number"));
     let database = (kind == "commit").then(|| Database::open(folder.join("db")).expect("open"));
     let lock = File::create(folder.join(format!("{kind}.lock"))).expect("a file");
     let options = File::options().create(true).write(true).read(true).truncate(false).clone();
@@ -218,9 +236,9 @@ pub fn child(args: &[String]) {
     if let Some(database) = &database {
         database.snapshot().and_then(|snapshot| snapshot.table("t").map(drop)).expect("a table");
     }
-    let (start, mut done) = (Instant::now(), 0_u64);
-    while start.elapsed() < span {
-        match &database {
+    let mut times = Vec::new();
+    for done in 0..frames {
+        let act = || match &database {
             Some(database) => update(database, (done * 8 + number) % (rows / 8 * 8), done),
             None => {
                 lock.lock().expect("lock");
@@ -229,8 +247,10 @@ pub fn child(args: &[String]) {
                 lock.unlock().expect("unlock");
                 file.sync_data().expect("sync");
             }
-        }
-        done += 1;
+        };
+        times.push(time(act).0);
     }
-    println!("{}", done as f64 / start.elapsed().as_secs_f64());
+    times.sort_unstable();
+    let slow = times.get(times.len() * 99 / 100).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6);
+    println!("{slow}");
 }
