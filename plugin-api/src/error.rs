@@ -54,6 +54,18 @@ pub enum ErrorKind {
     OutcomeUnknown,
     /// Any other failure of the operating system.
     Io,
+    /// A frame of this name is open already.
+    FrameAlreadyActive,
+    /// There is no such frame, or it is not open any more.
+    FrameNotFound,
+    /// There was no frame yet at that instant.
+    NoFrameBeforeTimestamp,
+    /// A snapshot of a frame is not what the logs say.
+    FrameSnapshotCorrupted,
+    /// A program that asked for it was not let in, since frames crashed and nobody has looked at them yet.
+    ServerStartAborted,
+    /// A conflict cannot be decided that way.
+    InvalidChoice,
     /// A limit of this version was reached.
     Limit,
     /// A licence does not include the feature.
@@ -242,12 +254,13 @@ impl Error {
 
     /// Something does not exist.
     pub fn is_not_found(&self) -> bool {
-        self.kind() == ErrorKind::NotFound
+        use ErrorKind::{FrameNotFound, NoFrameBeforeTimestamp, NotFound};
+        matches!(self.kind(), NotFound | FrameNotFound | NoFrameBeforeTimestamp)
     }
 
     /// A file of the database is damaged.
     pub fn is_corrupt(&self) -> bool {
-        self.kind() == ErrorKind::Corrupt
+        matches!(self.kind(), ErrorKind::Corrupt | ErrorKind::FrameSnapshotCorrupted)
     }
 
     /// A licence does not include the feature.

@@ -44,10 +44,10 @@ fn main() -> ExitCode {
 /// 1 failed, 2 bad usage, 3 conflicts, 4 not licensed, 5 damaged.
 fn exit_code_of(kind: ErrorKind) -> u8 {
     match kind {
-        ErrorKind::Usage => 2,
+        ErrorKind::Usage | ErrorKind::InvalidChoice => 2,
         ErrorKind::Conflict => 3,
         ErrorKind::NotLicensed => 4,
-        ErrorKind::Corrupt => 5,
+        ErrorKind::Corrupt | ErrorKind::FrameSnapshotCorrupted => 5,
         _ => 1,
     }
 }

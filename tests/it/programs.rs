@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase::storage::MemoryStorage;
-use reedbase::{Action, Database, Frame, FrameStatus, OpenOptions};
+use reedbase::{
+    Action, Database, Error, ErrorKind, Frame, FrameId, FrameStatus, OpenOptions, Timestamp,
+};
 
 fn open(storage: &MemoryStorage) -> Database {
     OpenOptions::new().create(true).user("ann").storage(Arc::new(storage.clone())).open("").unwrap()
@@ -209,4 +211,29 @@ fn a_diff_across_renamed_columns_tells_each_cell_once() {
     replace("id,z,y\n1,B,a\n2,d,C\n");
     let moved = ["id=1 x=a z=b → id=1 z=B y=a", "id=2 x=c z=d → id=2 z=d y=C"];
     assert_eq!(changes(&database, "HEAD~4"), moved);
+}
+
+/// What frames can fail with, each with a kind of its own.
+#[test]
+fn errors_about_frames_have_kinds() {
+    let storage = MemoryStorage::new();
+    let (database, frame) = at_work(&storage);
+    let kind = |error: Error| (error.kind(), error.way_out().is_some());
+    let again = Frame::begin(&database, "migration").unwrap_err();
+    assert_eq!(kind(again), (ErrorKind::FrameAlreadyActive, true));
+    let unknown = database.in_frame("nobody's").unwrap_err();
+    assert!(unknown.is_not_found());
+    assert_eq!(kind(unknown), (ErrorKind::FrameNotFound, true));
+    let gone = FrameId::new(Timestamp::from_micros(7), frame.id().node()).to_string();
+    assert_eq!(database.frame_at(&gone).unwrap_err().kind(), ErrorKind::FrameNotFound);
+    let early = database.frame_at("1970-01-02").unwrap_err();
+    assert!(early.is_not_found());
+    assert_eq!(kind(early), (ErrorKind::NoFrameBeforeTimestamp, true));
+    // A program that must not go on before somebody has looked at what crashed.
+    let storage = left_behind(storage.files());
+    let options = || OpenOptions::new().storage(Arc::new(storage.clone())).abort_on_crashed(true);
+    let aborted = options().open("").unwrap_err();
+    assert_eq!(kind(aborted), (ErrorKind::ServerStartAborted, true));
+    open(&storage).clean_up_frames().unwrap();
+    assert!(options().open("").is_ok());
 }

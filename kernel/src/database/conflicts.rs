@@ -228,8 +228,9 @@ impl Transaction {
             Pick::Base => conflict.base.clone(),
             Pick::Value(text) => text.clone(),
             Pick::Ours | Pick::Both => {
-                return Err(place(Error::usage("that is one or the other, not both"), conflict)
-                    .help("pick ours, theirs, or a value"));
+                let one =
+                    Error::new(ErrorKind::InvalidChoice, "that is one or the other, not both");
+                return Err(place(one, conflict).help("pick ours, theirs, or a value"));
             }
         };
         let after = match conflict.kind {
@@ -296,7 +297,7 @@ impl Transaction {
                 continue;
             }
             let pick = Pick::from_name(&word, text("value")).ok_or_else(|| {
-                Error::invalid(format!("`{word}` is no pick"))
+                Error::new(ErrorKind::InvalidChoice, format!("`{word}` is no pick"))
                     .at_key(&id)
                     .at_column("pick")
                     .help("write ours, theirs, base, both or value, and the value beside it")

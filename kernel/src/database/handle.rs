@@ -45,6 +45,7 @@ pub struct Database {
 pub struct OpenOptions {
     storage: Option<Arc<dyn Storage>>,
     create: bool,
+    abort_on_crashed: bool,
     settings: Settings,
 }
 
@@ -55,7 +56,7 @@ impl Default for OpenOptions {
         let (user, progress) = ("system".to_owned(), Arc::new(Silent));
         let drivers = Drivers::default();
         let settings = Settings { clock, user, checkpoints, limits, drivers, progress };
-        Self { storage: None, create: false, settings }
+        Self { storage: None, create: false, abort_on_crashed: false, settings }
     }
 }
 
@@ -93,6 +94,14 @@ impl OpenOptions {
         self
     }
 
+    /// Does not open the database while there are frames whose programs died and that nobody has cleaned up: for programs that
+    /// must not go on before somebody has looked.
+    #[must_use]
+    pub fn abort_on_crashed(mut self, abort: bool) -> Self {
+        self.abort_on_crashed = abort;
+        self
+    }
+
     /// When the files of tables follow what was committed; in the background if nothing is said.
     #[must_use]
     pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
@@ -124,7 +133,8 @@ impl OpenOptions {
     /// Opens the database in this folder.
     ///
     /// # Errors
-    /// Those of [`Database::open`].
+    /// Those of [`Database::open`]; [`ServerStartAborted`](reedbase_plugin_api::ErrorKind::ServerStartAborted) if that was asked
+    /// for.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let storage: Arc<dyn Storage> = match &self.storage {
             Some(storage) => Arc::clone(storage),
@@ -138,6 +148,9 @@ impl OpenOptions {
         };
         let mut inner = Inner::open(storage, config, self.settings)?;
         let crashed = uncommitted::note_crashed(&inner)?;
+        if self.abort_on_crashed {
+            uncommitted::check_none_crashed(&inner)?;
+        }
         inner.notices.extend(crashed);
         let inner = Arc::new(inner);
         // Edits saved from now on are made from what was adopted: that its files are ours must be known.

@@ -14,7 +14,7 @@ use reedbase_plugin_api::{Error, ErrorKind, FrameId, Result};
 
 use super::inner::Inner;
 use super::snapshot::Snapshot;
-use super::uncommitted::{HOLDER, committed_as, find, not_found};
+use super::uncommitted::{HOLDER, committed_as, find, not_found, uncommitted};
 use crate::clock::next_timestamp;
 use crate::frame::{FrameInfo, FrameRecord, TableChange};
 use crate::journal::{OpenFile, Standing, path_of};
@@ -54,6 +54,7 @@ impl OpenFrame {
         };
         let _head = inner.head();
         let _alone = inner.lock()?;
+        check_name(inner, info.name.as_deref())?;
         while OpenFile::list(&**storage)?.iter().any(|(id, _)| *id == info.id()) {
             info.timestamp = info.timestamp.next();
         }
@@ -72,7 +73,7 @@ impl OpenFrame {
     pub(super) fn resume(inner: &Inner, snapshot: &Snapshot, text: &str) -> Result<Self> {
         let found = find(inner, text)?;
         if found.standing != Standing::Open {
-            return Err(Error::not_found("the frame is not open any more")
+            return Err(Error::new(ErrorKind::FrameNotFound, "the frame is not open any more")
                 .at_frame(found.info.timestamp)
                 .help("begin another: rdb frame:begin NAME"));
         }
@@ -86,7 +87,7 @@ impl OpenFrame {
         if let Some(frame) = committed_as(inner, snapshot, file.info())? {
             // A crash came between the commit and the removal of its file.
             file.remove()?;
-            return Err(Error::not_found("the frame was committed already")
+            return Err(Error::new(ErrorKind::FrameNotFound, "the frame was committed already")
                 .at_frame(frame.timestamp)
                 .help("begin another: rdb frame:begin NAME"));
         }
@@ -167,5 +168,22 @@ impl OpenFrame {
     /// Removes the file of a frame that was committed, or of which nothing is to stay.
     pub(super) fn remove(&self) -> Result<()> {
         self.file().remove()
+    }
+}
+
+/// Open frames are told apart by their names.
+fn check_name(inner: &Inner, name: Option<&str>) -> Result<()> {
+    let Some(name) = name else { return Ok(()) };
+    let open = uncommitted(inner)?
+        .into_iter()
+        .find(|frame| frame.standing == Standing::Open && frame.info.name.as_deref() == Some(name));
+    match open {
+        Some(open) => Err(Error::new(
+            ErrorKind::FrameAlreadyActive,
+            format!("a frame called `{name}` is open already"),
+        )
+        .at_frame(open.info.timestamp)
+        .help("work in that one with --frame, commit or abandon it, or choose another name")),
+        None => Ok(()),
     }
 }

@@ -147,7 +147,8 @@ fn is_number(table: &Table, column: usize) -> bool {
 }
 
 fn cannot_keep_both(conflict: &Conflict, why: &str) -> Error {
-    Error::usage(format!("both rows cannot stay: {why}, and needs something behind it"))
+    let message = format!("both rows cannot stay: {why}, and needs something behind it");
+    Error::new(ErrorKind::InvalidChoice, message)
         .at_table(conflict.table.as_str())
         .at_key(conflict.key_text())
         .help("choose one of them, or write a row of your own")

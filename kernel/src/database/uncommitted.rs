@@ -72,7 +72,7 @@ pub(super) fn find(inner: &Inner, text: &str) -> Result<UncommittedFrame> {
 }
 
 pub(super) fn not_found(text: &str) -> Error {
-    Error::not_found(format!("there is no open frame `{text}`"))
+    Error::new(ErrorKind::FrameNotFound, format!("there is no open frame `{text}`"))
         .help("rdb frame:list --open names those there are; rdb frame:begin NAME begins one")
 }
 
@@ -154,6 +154,20 @@ pub(super) fn note_crashed(inner: &Inner) -> Result<Vec<String>> {
         ));
     }
     Ok(notices)
+}
+
+/// That there is no frame whose program died.
+pub(super) fn check_none_crashed(inner: &Inner) -> Result<()> {
+    let crashed = uncommitted(inner)?.into_iter().find(|f| f.standing == Standing::Crashed);
+    match crashed {
+        Some(frame) => Err(Error::new(
+            ErrorKind::ServerStartAborted,
+            "a frame crashed, and nobody has looked at it yet",
+        )
+        .at_frame(frame.info.timestamp)
+        .help("see rdb frame:list --crashed, then rdb frame:cleanup")),
+        None => Ok(()),
+    }
 }
 
 /// Removes the files of frames that crashed or were given up, and tells which.

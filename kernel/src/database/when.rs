@@ -17,7 +17,7 @@ use std::sync::Arc;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp as Instant, Zoned};
-use reedbase_plugin_api::{Error, FrameId, Result, Timestamp};
+use reedbase_plugin_api::{Error, ErrorKind, FrameId, Result, Timestamp};
 
 use super::frames::Frames;
 use crate::frame::FrameInfo;
@@ -37,7 +37,7 @@ pub(super) fn instant(text: &str, frames: &Frames, now: Timestamp) -> Result<Tim
 /// `None` for an instant before the first frame.
 fn find(text: &str, frames: &Frames, now: Timestamp) -> Result<Option<Arc<FrameInfo>>> {
     let unknown = || {
-        Error::not_found(format!("`{text}` names no frame and no time"))
+        Error::new(ErrorKind::FrameNotFound, format!("`{text}` names no frame and no time"))
             .help("write a frame's number, id or name, HEAD~1, a date, a time, or `20 minutes ago`")
     };
     if let Some(steps) = text.strip_prefix("HEAD") {
@@ -59,7 +59,9 @@ fn find(text: &str, frames: &Frames, now: Timestamp) -> Result<Option<Arc<FrameI
         let frame = frames.newest_where(not_after, |frame| {
             frame.timestamp == id.timestamp() && frame.id() == id
         })?;
-        return frame.map(Some).ok_or_else(|| Error::not_found(format!("there is no frame {id}")));
+        return frame.map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::FrameNotFound, format!("there is no frame {id}"))
+        });
     }
     match number.or(instant) {
         Some(not_after) => frames.newest_where(not_after, |_| true),
@@ -68,7 +70,10 @@ fn find(text: &str, frames: &Frames, now: Timestamp) -> Result<Option<Arc<FrameI
 }
 
 fn before_first(text: &str, frames: &Frames) -> Error {
-    let error = Error::not_found(format!("there is no frame at or before `{text}`"));
+    let error = Error::new(
+        ErrorKind::NoFrameBeforeTimestamp,
+        format!("there is no frame at or before `{text}`"),
+    );
     let first = frames.first().ok().flatten();
     match first.and_then(|first| Instant::from_microsecond(first.wall.as_micros()).ok()) {
         Some(first) => error.help(format!("the first frame was made at {first:.0}")),

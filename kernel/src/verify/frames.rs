@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, FrameId, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Error, ErrorKind, FrameId, Result, TableName, Timestamp};
 
 use super::report::{Concern, Report};
 use super::table::TableFacts;
@@ -127,7 +127,8 @@ fn check_snapshots(storage: &Arc<dyn Storage>, tables: &Tables, report: &mut Rep
         let text = storage.read(&path)?.unwrap_or_default();
         let frame = frame.parse().map(Timestamp::from_micros);
         if !frame.is_ok_and(|frame| fits(&text, frame, tables)) {
-            let error = Error::corrupt("the snapshot is not what the logs say")
+            let kind = ErrorKind::FrameSnapshotCorrupted;
+            let error = Error::new(kind, "the snapshot is not what the logs say")
                 .at_path(storage.full_path(&path))
                 .help("delete it: nothing needs it, and rdb frame:status tells what it should say");
             report.add(Concern::Derived, error);
