@@ -195,6 +195,15 @@ pub(crate) enum Command {
     VersionPack(commands::version::Pack),
     /// Read everything and check it
     Verify(commands::verify::Verify),
+    /// Write a copy of the database into one compressed file, while others go on writing
+    #[command(name = "backup:create")]
+    BackupCreate(commands::backup::Create),
+    /// Print the backups there are
+    #[command(name = "backup:list")]
+    BackupList(commands::backup::List),
+    /// Make a database of a backup
+    #[command(name = "backup:restore")]
+    BackupRestore(commands::backup::Restore),
     /// Print settings of the database
     #[command(name = "config:get")]
     ConfigGet(commands::config::Get),

@@ -4,6 +4,7 @@
 
 mod args;
 mod databases;
+mod archive;
 mod locate;
 mod progress;
 mod conflict_json;

@@ -19,3 +19,11 @@ pub(crate) fn rfc3339(timestamp: Timestamp) -> String {
         Err(_) => timestamp.to_string(),
     }
 }
+
+/// For the name of a file, in UTC: 20261121-205530.
+pub(crate) fn compact(timestamp: Timestamp) -> String {
+    match Instant::from_microsecond(timestamp.as_micros()) {
+        Ok(instant) => instant.strftime("%Y%m%d-%H%M%S").to_string(),
+        Err(_) => timestamp.to_string(),
+    }
+}

@@ -41,10 +41,12 @@ mod undo;
 mod blame;
 mod handle;
 mod transact;
+mod backup;
 mod frame;
 mod settings;
 
 pub use adopt::Adopt;
+pub use backup::{BackedUp, BackupFile, Restoring};
 pub use blame::{Blame, BlamedRow, CellVersion};
 pub use checkpoint::CheckpointReport;
 pub use commit::Commit;

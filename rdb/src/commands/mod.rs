@@ -24,6 +24,7 @@ pub(crate) mod merge;
 pub(crate) mod watch;
 pub(crate) mod checkpoint;
 pub(crate) mod verify;
+pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod dict;
 pub(crate) mod databases;
@@ -84,6 +85,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::ConflictResolve(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
         Command::Verify(command) => command.run(global, output),
+        Command::BackupCreate(command) => command.run(global, output),
+        Command::BackupList(command) => command.run(output),
+        Command::BackupRestore(command) => command.run(output),
         Command::ConfigGet(command) => command.run(global, output),
         Command::ConfigSet(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
