@@ -16,7 +16,7 @@ use crate::output::{Output, counted};
 #[command(
     after_help = "What was changed in the copy since it was made is done to the table, row by row and cell by cell; what was changed in the \
     table since stays. Delimiter, quotes and order of the copy need not be those of the table.\n\n\
-    Examples:\n  rdb merge ann.csv --table pages --base \"monday 9:00\" --plan     see it first\n  \
+    Examples:\n  rdb merge ann.csv --table pages --base \"2 days ago\" --plan     see it first\n  \
     rdb merge ann.csv --table pages --base HEAD~3 -m \"ann's corrections\"\n  \
     rdb merge ann.csv --table pages --base yesterday --on-conflict theirs"
 )]
