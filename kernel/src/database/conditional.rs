@@ -14,8 +14,8 @@ impl Transaction {
     /// on as many cells as matter.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict), with the cell, if one holds something else, now or at the commit;
-    /// [`NotFound`](ErrorKind::NotFound) for table, row or column.
+    /// [`Conflict`](reedbase_plugin_api::ErrorKind::Conflict), with the cell, if one holds something else, now or at the commit;
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for table, row or column.
     pub fn update_if<'k, 'e, 'c, E: Into<Cell<'e>>, C: Into<Cell<'c>>>(
         &mut self,
         table: &str,
@@ -52,8 +52,8 @@ impl Transaction {
     /// decimal keeps its digits.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if the cell holds no decimal number, or the sum would be too long;
-    /// [`NotFound`](ErrorKind::NotFound) for table, row or column.
+    /// [`InvalidInput`](reedbase_plugin_api::ErrorKind::InvalidInput) if the cell holds no decimal number, or the sum would be too long;
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for table, row or column.
     pub fn increment<'k>(
         &mut self,
         table: &str,

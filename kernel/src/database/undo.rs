@@ -23,7 +23,7 @@ impl Transaction {
     /// columns that came since stay.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for the table, or if it did not exist then; damage of its history.
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or if it did not exist then; damage of its history.
     pub fn restore_row<'k>(
         &mut self,
         table: &str,
@@ -42,7 +42,7 @@ impl Transaction {
     /// Makes one cell what it was after a frame.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) for table, row or column, now or then; damage of the history.
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for table, row or column, now or then; damage of the history.
     pub fn restore_cell<'k>(
         &mut self,
         table: &str,
