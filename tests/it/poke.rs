@@ -18,9 +18,14 @@ fn open(storage: Arc<dyn Storage>) -> Result<Database> {
 }
 
 /// A database with some of everything: packs, loose versions, a whole copy, a large change, frames in packs and in the
-/// journal, an open frame, one that was given up, a snapshot, an adopted edit.
+/// journal, an open frame, one that was given up, a snapshot, an adopted edit, a conflict that waits.
 /// The files before the last commit, and after it. Some cells start with the letter.
 pub(crate) fn database(letter: char) -> [Files; 2] {
+    build(letter, false)
+}
+
+/// The same, with a conflict that waits if that is asked for.
+fn build(letter: char, conflict: bool) -> [Files; 2] {
     let storage = MemoryStorage::new();
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let options = OpenOptions::new().create(true).clock(clock.clone()).limits(Limits::tiny());
@@ -59,6 +64,10 @@ pub(crate) fn database(letter: char) -> [Files; 2] {
     transaction.update("t", 5_i64, [("x", "alone")]).unwrap();
     transaction.commit().unwrap();
     database.checkpoint(&[]).unwrap();
+    if conflict {
+        park(&database);
+        database.checkpoint(&[]).unwrap();
+    }
     for name in ["given up", "spring"] {
         database.begin_frame(Some(name)).unwrap();
         let framed = database.in_frame(name).unwrap();
@@ -76,6 +85,18 @@ pub(crate) fn database(letter: char) -> [Files; 2] {
     transaction.update("t", 7_i64, [("y", "only in the journal")]).unwrap();
     transaction.commit().unwrap();
     [before, storage.files()]
+}
+
+/// Two sides change one cell: one of them waits in the table of conflicts.
+fn park(database: &Database) {
+    let [ours, mut theirs] = ["ours", "theirs"].map(|side| {
+        let mut transaction = database.begin().unwrap();
+        transaction.update("t", 4_i64, [("x", side)]).unwrap();
+        transaction
+    });
+    theirs.update("t", 3_i64, [("x", "merged")]).unwrap();
+    ours.commit().unwrap();
+    assert_eq!(theirs.commit_parking().unwrap().parked.len(), 1);
 }
 
 /// All that a database says, each answer by its question; what it refuses as damaged is left out.
@@ -98,6 +119,9 @@ fn answers(database: &Database) -> Result<Answers> {
         frames.iter().map(|frame| line(frame)).collect::<Vec<_>>().join("\n")
     });
     keep("frames".into(), frames)?;
+    keep("conflicts".into(), snapshot.conflicts().map(|open| format!("{open:?}")))?;
+    let past = snapshot.conflict_history().map(|past| format!("{past:?}"));
+    keep("past conflicts".into(), past)?;
     for table in snapshot.tables() {
         let table = table.as_str();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -142,7 +166,7 @@ fn is_filling(path: &str, bytes: &[u8], at: usize) -> bool {
 
 #[test]
 fn every_byte_can_change_and_no_answer_is_wrong() {
-    let states = database('v');
+    let states = build('v', true);
     let memory = |files: &Files| Arc::new(MemoryStorage::from_files(files.clone()));
     let right = [0, 1].map(|state| answers(&open(memory(&states[state])).unwrap()).unwrap());
     let files = &states[1];

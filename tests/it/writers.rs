@@ -58,6 +58,21 @@ fn what_is_read_and_then_written_is_never_overwritten() {
     });
     assert_eq!(cell(&open(&storage), "a", "n").as_deref(), Some("240"));
     assert!(tries.into_inner() >= 240);
+    // Somebody writes the very same in between.
+    let (database, other) = (open(&storage), open(&storage));
+    let mut begun = 0;
+    let counted = database.transact(|transaction| {
+        let row = transaction.get("t", "a")?.unwrap();
+        let next = row.get("n").unwrap().parse::<u64>().unwrap() + 1;
+        begun += 1;
+        if begun == 1 {
+            other.set("t", "a", [("n", next.to_string())])?;
+        }
+        transaction.update("t", "a", [("n", next.to_string())])?;
+        Ok(next)
+    });
+    assert_eq!((counted.unwrap(), begun), (242, 2));
+    database.set("t", "a", [("n", "240")]).unwrap();
     // Without that, two that write the same agree: one of them is not counted.
     let (one, other) = (open(&storage), open(&storage));
     let mut first = one.begin().unwrap();
@@ -67,6 +82,41 @@ fn what_is_read_and_then_written_is_never_overwritten() {
     first.commit().unwrap();
     second.commit().unwrap();
     assert_eq!(cell(&one, "a", "n").as_deref(), Some("241"));
+}
+
+/// Whole tables that are merged before the lock is taken, while others commit.
+#[test]
+fn whole_tables_are_merged_again_if_somebody_commits_meanwhile() {
+    const THREADS: u64 = 4;
+    const ROUNDS: u64 = 12;
+    let rows: String = (0..1500).map(|n| format!("{n},0\n")).collect();
+    let storage = with_table(&format!("id,n\n{rows}"));
+    at_once(&storage, THREADS, |thread, database| {
+        for round in 0..ROUNDS {
+            let mut transaction = database.begin().unwrap();
+            let text = database.snapshot().unwrap().table("t").unwrap().to_bytes().unwrap();
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            // A row of one's own, and another in another place.
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let last = lines.len() - 1;
+            lines.swap(last, 1 + (round * THREADS + thread) as usize);
+            lines.push(format!("new {thread} {round},1"));
+            let new = reedbase::csv(lines.join("\n") + "\n", &["id"]).unwrap();
+            transaction.replace_table("t", &new).unwrap();
+            let own = (thread * 100 + round) as i64;
+            database.set("t", own, [("n", "7")]).unwrap();
+            transaction.commit().unwrap();
+        }
+    });
+    let database = open(&storage);
+    let snapshot = database.snapshot().unwrap();
+    for (thread, round) in (0..THREADS).flat_map(|thread| (0..ROUNDS).map(move |r| (thread, r))) {
+        let new = snapshot.get("t", &format!("new {thread} {round}")).unwrap();
+        assert!(new.is_some(), "new {thread} {round}");
+        let own = snapshot.get("t", (thread * 100 + round) as i64).unwrap().unwrap();
+        assert_eq!(own.get("n").as_deref(), Some("7"), "{thread} {round}");
+    }
+    assert_eq!(snapshot.table("t").unwrap().rows(), 1500 + THREADS * ROUNDS);
 }
 
 #[test]
