@@ -193,6 +193,10 @@ impl Interpreter {
                 Ok(format!("open {}", database.begin_frame(Some(name))?.timestamp))
             }
             ("frame:commit", [name]) => Ok(commit_text(&database.in_frame(name)?.commit_frame()?)),
+            ("frame:park", [name]) => {
+                let frame = database.in_frame(name)?;
+                Ok(commit_text(&frame.commit_frame_with(OnConflict::Park)?))
+            }
             ("frame:abandon", [name]) => {
                 database.abandon_frame(name).map(|frame| format!("{:?}", frame.standing))
             }

@@ -111,7 +111,7 @@ fn whole_tables_are_merged_again_if_somebody_commits_meanwhile() {
     let database = open(&storage);
     let snapshot = database.snapshot().unwrap();
     for (thread, round) in (0..THREADS).flat_map(|thread| (0..ROUNDS).map(move |r| (thread, r))) {
-        let new = snapshot.get("t", &format!("new {thread} {round}")).unwrap();
+        let new = snapshot.get("t", format!("new {thread} {round}").as_str()).unwrap();
         assert!(new.is_some(), "new {thread} {round}");
         let own = snapshot.get("t", (thread * 100 + round) as i64).unwrap().unwrap();
         assert_eq!(own.get("n").as_deref(), Some("7"), "{thread} {round}");

@@ -73,21 +73,62 @@ pub(super) fn adopt(
         check(inner, edit, how)?;
         edit.prepared.files.sync(&**inner.store.storage(), &edit.table)?;
     }
+    let (picks, edits): (Vec<_>, Vec<_>) =
+        edits.into_iter().partition(|edit| edit.table.is_reserved());
+    let mut first = None;
+    let mut snapshot = snapshot;
+    for picks in picks {
+        // A frame of its own: what is decided and what is edited may be the same table.
+        first = Some(adopt_picks(inner, &snapshot, picks, how)?);
+        let visible = inner.flush.visible();
+        snapshot = Snapshot::new(visible, Arc::clone(&inner.store));
+    }
+    match first {
+        Some(commit) if edits.is_empty() => Ok(commit),
+        Some(Commit { stale_picks, .. }) => {
+            adopt_edits(inner, snapshot, edits, how).map(|commit| Commit { stale_picks, ..commit })
+        }
+        None => adopt_edits(inner, snapshot, edits, how),
+    }
+}
+
+fn begin(inner: &Arc<Inner>, snapshot: Snapshot, how: &Adopt) -> Transaction {
     let transaction = Transaction::new(Arc::clone(inner), snapshot);
     let mut transaction = transaction.on_conflict(how.on_conflict);
     transaction.name.clone_from(&how.name);
     transaction.user.clone_from(&how.user);
+    transaction
+}
+
+/// Decides the conflicts for which somebody wrote a pick into their table.
+fn adopt_picks(
+    inner: &Arc<Inner>,
+    snapshot: &Snapshot,
+    edit: OutsideEdit,
+    how: &Adopt,
+) -> Result<Commit> {
+    let mut transaction = begin(inner, snapshot.clone(), how);
+    transaction.edit_any(CONFLICTS, Action::RESOLVE, |_| Ok(()))?;
+    let stale_picks = transaction.take_picks(&edit.prepared.after)?;
+    let adopted = edit.prepared.files.adopted(inner.store.hashes());
+    transaction.adopted.insert(edit.table.clone(), adopted);
+    let commit = transaction.commit()?;
+    checkpoint::settle(inner, &[edit.table])?;
+    Ok(Commit { stale_picks, ..commit })
+}
+
+/// Makes one frame of edits of people's own tables.
+fn adopt_edits(
+    inner: &Arc<Inner>,
+    snapshot: Snapshot,
+    edits: Vec<OutsideEdit>,
+    how: &Adopt,
+) -> Result<Commit> {
+    let mut transaction = begin(inner, snapshot, how);
     transaction.written_at = edits.iter().map(|edit| edit.saved).max();
-    let (mut kept, mut stale_picks) = (Vec::new(), Vec::new());
+    let mut kept = Vec::new();
     let tables: Vec<TableName> = edits.iter().map(|edit| edit.table.clone()).collect();
     for OutsideEdit { table, prepared, .. } in edits {
-        if table.is_reserved() {
-            transaction.edit_any(CONFLICTS, Action::RESOLVE, |_| Ok(()))?;
-            stale_picks = transaction.take_picks(&prepared.after)?;
-            let adopted = prepared.files.adopted(inner.store.hashes());
-            transaction.adopted.insert(table, adopted);
-            continue;
-        }
         kept.extend(prepared.kept.clone().map(|name| (table.clone(), name)));
         if prepared.changeset.is_empty() {
             continue;
@@ -106,7 +147,7 @@ pub(super) fn adopt(
         let storage = inner.store.storage();
         storage.rename(&table_path(&table, &name), &table_path(&table, &adopted))?;
     }
-    Ok(Commit { stale_picks, ..commit })
+    Ok(commit)
 }
 
 /// Completes what a crash left: tables of which an edit was adopted, and no mark says so. Where that fails, the disk

@@ -178,7 +178,10 @@ fn settle(
         }
         let table = state.table(&parked::table_name()?);
         let table = table.map(|table| table.table(&inner.store)).transpose()?;
-        let parked = parked::park(&conflicts, table, frame, &transaction.stamp)?;
+        let name = parked::table_name()?;
+        let known = tables.iter().position(|fitted| fitted.name == name);
+        let known = known.map(|at| tables.remove(at));
+        let parked = parked::park(&conflicts, table, known, frame, &transaction.stamp)?;
         tables.extend((!parked.changeset.is_empty()).then_some(parked));
     }
     Ok((tables, Commit { merged, parked: conflicts, ..Commit::NONE }))
@@ -188,7 +191,13 @@ fn settle(
 fn commit_step(transaction: Transaction, frame: &OpenFrame) -> Result<Commit> {
     let inner = Arc::clone(&transaction.inner);
     let snapshot = transaction.snapshot.clone();
-    let tables = fit(&transaction, snapshot.state(), &inner)?.tables;
+    let Fit { tables, conflicts, .. } = fit(&transaction, snapshot.state(), &inner)?;
+    if !conflicts.is_empty() {
+        // What is parked is parked by a frame that others see.
+        return Err(Conflicts::into_error(conflicts).help(
+            "an open frame parks nothing: do it outside of the frame, or commit that first",
+        ));
+    }
     if tables.is_empty() {
         return Ok(Commit::NONE);
     }

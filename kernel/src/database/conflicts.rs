@@ -132,7 +132,7 @@ fn lines(runs: &[reedbase_plugin_api::Lines], shape: Shape) -> Result<Vec<OpenCo
 
 /// Whether a conflict is about a row or a cell; else it is about the table as a whole.
 fn is_about_rows(conflict: &Conflict) -> bool {
-    !conflict.key.is_empty() && !conflict.kind.is_of_tables()
+    !conflict.is_about_table()
 }
 
 impl Transaction {
@@ -266,7 +266,14 @@ impl Transaction {
     }
 
     fn open_conflict(&self, id: &str) -> Result<OpenConflict> {
-        let known = self.open_conflicts()?.into_iter().find(|open| open.id == id);
+        let known = match self.work_table(&parked::table_name()?) {
+            Ok(table) => {
+                let row = table.get(&Key::from(id))?;
+                row.and_then(|row| parked::read(&row, table.shape()))
+            }
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
         known.ok_or_else(|| {
             Error::not_found(format!("the conflict `{id}` is not open"))
                 .help("rdb conflict:list names those that are")
@@ -286,7 +293,7 @@ impl Transaction {
     }
 
     pub(super) fn take_picks(&mut self, file: &Table) -> Result<Vec<String>> {
-        let mut stale = Vec::new();
+        let (mut stale, mut picks) = (Vec::new(), Vec::new());
         find_column(file.shape(), "id")?;
         find_column(file.shape(), "pick")?;
         for bytes in file.rows_iter() {
@@ -302,8 +309,24 @@ impl Transaction {
                     .at_column("pick")
                     .help("write ours, theirs, base, both or value, and the value beside it")
             })?;
-            match self.resolve(&id, &pick) {
-                Err(error) if error.is_conflict() || error.is_not_found() => stale.push(id),
+            match self.open_conflict(&id) {
+                Ok(open) => picks.push((open, pick)),
+                Err(_) => stale.push(id),
+            }
+        }
+        // What is about a table as a whole comes last: it writes the table anew.
+        picks.sort_by_key(|(open, _)| !is_about_rows(&open.conflict));
+        for (open, pick) in picks {
+            let held = match is_about_rows(&open.conflict) {
+                true => held(self.work_table(&open.conflict.table)?, &open.conflict)?,
+                false => open.conflict.ours.clone(),
+            };
+            if held != open.conflict.ours {
+                stale.push(open.id);
+                continue;
+            }
+            match self.resolve(&open.id, &pick) {
+                Err(error) if error.is_conflict() || error.is_not_found() => stale.push(open.id),
                 done => drop(done?),
             }
         }

@@ -11,6 +11,7 @@ use reedbase_plugin_api::{
     Bytes, Column, ColumnType, LineEnd, Result, Schema, Shape, TableName, Timestamp, row,
 };
 
+use super::compare::compare;
 use super::fitted::Fitted;
 use super::resolve::Pick;
 use super::row::Row;
@@ -43,15 +44,20 @@ pub(super) fn table_name() -> Result<TableName> {
     TableName::new(CONFLICTS)
 }
 
-/// Adds conflicts to the table, which is made if there is none.
+/// Adds conflicts to the table, which is made if there is none; to what the frame does to it already, if it does anything.
 pub(super) fn park(
     conflicts: &[Conflict],
     table: Option<&Table>,
+    known: Option<Fitted>,
     frame: Timestamp,
     stamp: &Stamp,
 ) -> Result<Fitted> {
     let name = table_name()?;
-    let mut edit = Edit::new(table.map_or_else(empty, |table| Ok(table.clone()))?, stamp.clone());
+    let mut edit = match &known {
+        Some(Fitted { edit: Some(edit), .. }) => (**edit).clone(),
+        Some(fitted) => Edit::new(fitted.after.clone(), stamp.clone()),
+        None => Edit::new(table.map_or_else(empty, |table| Ok(table.clone()))?, stamp.clone()),
+    };
     for conflict in conflicts {
         let id = conflict.id();
         let key = Key::from(id.as_str()).into_owned();
@@ -61,9 +67,20 @@ pub(super) fn park(
             edit.put(&key, Some(row))?;
         }
     }
-    match table {
-        Some(_) => Fitted::rows(&name, &edit, Action::CONFLICT),
-        None => Fitted::new_table(&name, edit.finish()?.0.flatten()?),
+    match (known, table) {
+        (Some(fitted), _) => match (&fitted.edit, &fitted.before) {
+            (None, Some(before)) => {
+                let after = edit.table().flatten()?;
+                let changeset = compare(&before.flatten()?, &after)?;
+                Ok(Fitted { changeset, after, ..fitted })
+            }
+            _ => {
+                let rows = Fitted::rows(&name, &edit, fitted.action)?;
+                Ok(Fitted { adopted: fitted.adopted, ..rows })
+            }
+        },
+        (None, Some(_)) => Fitted::rows(&name, &edit, Action::CONFLICT),
+        (None, None) => Fitted::new_table(&name, edit.finish()?.0.flatten()?),
     }
 }
 

@@ -78,6 +78,9 @@ pub(super) fn decide_all(
     conflicts: Vec<Conflict>,
     pick: &Pick,
 ) -> Result<Vec<Conflict>> {
+    if *pick == Pick::Ours {
+        return Ok(Vec::new());
+    }
     let (rows, rest): (Vec<_>, Vec<_>) = conflicts
         .into_iter()
         .partition(|conflict| !conflict.key.is_empty() && !conflict.kind.is_of_tables());
@@ -178,7 +181,17 @@ fn row_of_json(text: &str, shape: &Shape) -> Result<Bytes> {
         serde_json::from_str(text).map_err(|error| wrong().caused_by(error))?;
     let mut cells: Vec<Option<String>> = vec![None; shape.columns().len()];
     for (name, value) in object {
-        let Some(at) = shape.column(&name) else { continue };
+        let Some(at) = shape.column(&name) else {
+            if value.is_null() {
+                continue;
+            }
+            return Err(Error::new(
+                ErrorKind::InvalidChoice,
+                "the row has a cell for a column that is not there any more",
+            )
+            .at_column(name)
+            .help("write the row you want as a value, or bring the column back first"));
+        };
         let text = match value {
             serde_json::Value::Null => None,
             serde_json::Value::String(text) => Some(text),

@@ -6,21 +6,22 @@
 //!
 //! What both sides did is looked at, never a whole table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Column, Result, Schema, Shape, TableName, row};
+use reedbase_plugin_api::{Bytes, Column, Result, Schema, Shape, TableName, Timestamp, row};
 
 use super::compare::compare;
 use super::fitted::{Fit, Fitted};
 use super::inner::Inner;
 use super::past::Past;
 use super::snapshot::Snapshot;
-use super::transaction::{OnConflict, Transaction};
+use super::transaction::{OnConflict, Transaction, Work};
 use crate::changes::RowChanges;
 use crate::merge::{Conflict, ConflictKind, fits, row_json};
 use crate::schema;
 use crate::state::State;
+use crate::store::retry;
 use crate::table::{Edit, Key, Stamp, Table};
 
 /// Withholds what would break a rule. Tables that it would need and that are not loaded yet are named in the fit.
@@ -30,17 +31,25 @@ pub(super) fn check(
     state: &Arc<State>,
     inner: &Inner,
 ) -> Result<()> {
-    let then = &transaction.snapshot;
-    if state.newest() == then.frame() {
+    let frame = transaction.snapshot.frame();
+    let is_old = |(name, work): (&TableName, &Work)| began(transaction, name, work) < frame;
+    if state.newest() == frame && !transaction.work.iter().any(is_old) {
         return Ok(());
     }
     let now = Snapshot::new(Arc::clone(state), Arc::clone(&inner.store));
     let mut disputed = Vec::new();
     for fitted in &mut fit.tables {
+        let Some(work) = transaction.work.get(&fitted.name) else { continue };
         if fitted.name.is_reserved() {
             continue;
         }
-        let mut checker = Checker { then, now: &now, missing: Vec::new(), withheld: Vec::new() };
+        let since = began(transaction, &fitted.name, work);
+        let base = match work {
+            Work::Rows { edit, .. } => Some(edit.before()),
+            Work::Whole(whole) => whole.before.as_ref(),
+        };
+        let (missing, withheld) = (Vec::new(), Vec::new());
+        let mut checker = Checker { since, base, now: &now, missing, withheld };
         checker.table(fitted)?;
         let Checker { missing, withheld, .. } = checker;
         fit.missing.extend(missing);
@@ -53,6 +62,17 @@ pub(super) fn check(
         fit.conflicts.extend(disputed);
     }
     Ok(())
+}
+
+/// The frame that a part of a transaction began with: that of its snapshot, unless it was made from an older version.
+fn began(transaction: &Transaction, name: &TableName, work: &Work) -> Timestamp {
+    let base = match work {
+        Work::Rows { edit, .. } => edit.before().version(),
+        Work::Whole(whole) => whole.base(),
+    };
+    let snapshot = &transaction.snapshot;
+    let known = snapshot.state().table(name).map(|table| table.version());
+    if known.is_some_and(|known| base < known) { base } else { snapshot.frame() }
 }
 
 /// Takes what is disputed out of what a table becomes.
@@ -90,36 +110,40 @@ fn withhold(fitted: &mut Fitted, conflicts: &[Conflict]) -> Result<()> {
 }
 
 struct Checker<'a> {
-    /// What the transaction began with.
-    then: &'a Snapshot,
+    /// The frame that theirs began with.
+    since: Timestamp,
+    /// The table that theirs began with.
+    base: Option<&'a Table>,
     /// What it is fitted to.
     now: &'a Snapshot,
     missing: Vec<TableName>,
     withheld: Vec<Conflict>,
 }
 
+/// A row on one side of a change, and how it is cut.
+type Cut = Option<(Bytes, Arc<Shape>)>;
+
 /// A row that a side changed: before and after.
-type Changed = (Key<'static>, Option<Bytes>, Option<Bytes>);
+type Changed = (Key<'static>, Cut, Cut);
 
 impl Checker<'_> {
     fn table(&mut self, fitted: &Fitted) -> Result<()> {
         let Some(head) = &fitted.before else { return Ok(()) };
         let text = fitted.after.schema().cloned().unwrap_or_default();
         let said = |word: &str| memchr::memmem::find(&text, word.as_bytes()).is_some();
-        let retyped = self.then.table(fitted.name.as_str()).ok().and_then(Table::schema)
-            != fitted.after.schema();
+        let retyped = self.base.and_then(Table::schema) != fitted.after.schema();
         let theirs = changed(fitted)?;
         if said("unique") || said("references") || retyped {
             let Some(schema) = parsed(&text) else { return Ok(()) };
-            for (at, column) in schema.columns.iter().enumerate() {
+            for column in &schema.columns {
                 if column.unique {
-                    self.unique(fitted, head, at, column, &theirs)?;
+                    self.unique(fitted, head, column, &theirs)?;
                 }
                 if let Some(parent) = &column.references {
-                    self.reference(fitted, parent, at, column, &theirs)?;
+                    self.reference(fitted, parent, column, &theirs)?;
                 }
                 if retyped {
-                    self.retyped(fitted, at, column, &theirs)?;
+                    self.retyped(fitted, column, &theirs);
                 }
             }
         }
@@ -130,17 +154,16 @@ impl Checker<'_> {
 
     /// What others did to a table since the transaction began.
     fn ours(&self, table: &TableName) -> Result<Vec<Changed>> {
-        let then = self.then.state().table(table).map(|table| table.version());
         let now = self.now.state().table(table).map(|table| table.version());
-        let (Some(then), Some(now)) = (then, now) else { return Ok(Vec::new()) };
-        if then == now {
-            return Ok(Vec::new());
-        }
-        let mut changes = RowChanges::default();
-        for (_, changeset) in Past::of(self.now, table.as_str())?.changes(then, now)? {
-            changes.add(&changeset)?;
-        }
-        Ok(rows_of(changes))
+        let Some(now) = now.filter(|now| *now > self.since) else { return Ok(Vec::new()) };
+        // Files may be folded together between their being listed and read.
+        retry(|| {
+            let mut changes = RowChanges::default();
+            for (_, changeset) in Past::of(self.now, table.as_str())?.changes(self.since, now)? {
+                changes.add(&changeset)?;
+            }
+            Ok(rows_of(changes))
+        })
     }
 
     /// No two rows that the sides changed may have the same cell in a unique column.
@@ -148,25 +171,25 @@ impl Checker<'_> {
         &mut self,
         fitted: &Fitted,
         head: &Table,
-        at: usize,
         column: &Column,
         theirs: &[Changed],
     ) -> Result<()> {
         let mut taken: HashMap<String, Key<'static>> = HashMap::new();
         for (key, ..) in self.ours(&fitted.name)? {
             let row = head.get(&key)?;
-            let text = row.and_then(|row| cell(&row, head.shape(), at));
+            let text = row.and_then(|row| cell(&row, head.shape(), &column.name));
             taken.extend(text.filter(|text| !text.is_empty()).map(|text| (text, key)));
         }
         for changed in theirs {
-            let Some(text) = written(changed, fitted.after.shape(), at) else { continue };
+            let Some(text) = written(changed, &column.name) else { continue };
             let Some(other) = taken.get(&text).filter(|other| **other != changed.0) else {
                 continue;
             };
             // The other row may have got another cell, or be gone, on this side.
             let there = fitted.after.get(other)?;
-            if there.and_then(|row| cell(&row, fitted.after.shape(), at)).as_ref() == Some(&text) {
-                self.withhold(ConflictKind::Unique, fitted, changed, at, column);
+            let there = there.and_then(|row| cell(&row, fitted.after.shape(), &column.name));
+            if there.as_ref() == Some(&text) {
+                self.withhold(ConflictKind::Unique, fitted, changed, column);
             }
         }
         Ok(())
@@ -177,21 +200,20 @@ impl Checker<'_> {
         &mut self,
         fitted: &Fitted,
         parent: &str,
-        at: usize,
         column: &Column,
         theirs: &[Changed],
     ) -> Result<()> {
         let Some((parent, now)) = self.loaded(parent)? else { return Ok(()) };
-        let gone: Vec<Key<'static>> = self
+        let gone: HashSet<Key<'static>> = self
             .ours(&parent)?
             .into_iter()
             .filter_map(|(key, _, after)| after.is_none().then_some(key))
             .collect();
         for changed in theirs.iter().filter(|_| !gone.is_empty()) {
-            let Some(text) = written(changed, fitted.after.shape(), at) else { continue };
+            let Some(text) = written(changed, &column.name) else { continue };
             let key = Key::from(text.as_str());
             if gone.contains(&key) && now.get(&key)?.is_none() {
-                self.withhold(ConflictKind::Reference, fitted, changed, at, column);
+                self.withhold(ConflictKind::Reference, fitted, changed, column);
             }
         }
         Ok(())
@@ -199,6 +221,9 @@ impl Checker<'_> {
 
     /// A row that others refer to since must not be removed by theirs.
     fn referred(&mut self, fitted: &Fitted, removed: &[&Changed]) -> Result<()> {
+        let removed: HashMap<&Key<'_>, &Cut> =
+            removed.iter().map(|(key, before, _)| (key, before)).collect();
+        let mut told = HashSet::new();
         let state = Arc::clone(self.now.state());
         for child in state.tables().filter(|child| !child.name().is_reserved()) {
             let Some(text) = child.schema_text() else { continue };
@@ -206,7 +231,7 @@ impl Checker<'_> {
                 continue;
             }
             let Some(schema) = parsed(text) else { continue };
-            for (at, column) in schema.columns.iter().enumerate() {
+            for column in &schema.columns {
                 let parent = column.references.as_deref();
                 if !parent.is_some_and(|parent| names(parent, &fitted.name)) {
                     continue;
@@ -214,13 +239,12 @@ impl Checker<'_> {
                 let Some((name, now)) = self.loaded(child.name().as_str())? else { continue };
                 for (key, ..) in self.ours(&name)? {
                     let row = now.get(&key)?;
-                    let Some(text) = row.and_then(|row| cell(&row, now.shape(), at)) else {
+                    let text = row.and_then(|row| cell(&row, now.shape(), &column.name));
+                    let Some(key) = text.map(|text| Key::from(text.as_str()).into_owned()) else {
                         continue;
                     };
-                    let wanted = Key::from(text.as_str());
-                    if let Some((key, before, _)) = removed.iter().find(|(key, ..)| *key == wanted)
-                    {
-                        let json = before.as_ref().map(|row| row_json(row, fitted.after.shape()));
+                    if let Some(before) = removed.get(&key).filter(|_| told.insert(key.clone())) {
+                        let json = before.as_ref().map(|(row, shape)| row_json(row, shape));
                         self.withheld.push(Conflict {
                             table: fitted.name.clone(),
                             kind: ConflictKind::Reference,
@@ -234,35 +258,23 @@ impl Checker<'_> {
                 }
             }
         }
-        self.withheld.dedup();
         Ok(())
     }
 
-    /// What a side wrote must be of the type that the other gave the column.
-    fn retyped(
-        &mut self,
-        fitted: &Fitted,
-        at: usize,
-        column: &Column,
-        theirs: &[Changed],
-    ) -> Result<()> {
-        let before = self.then.table(fitted.name.as_str()).ok().and_then(Table::schema);
-        let before = before.and_then(|text| parsed(text)).unwrap_or_else(|| Schema {
-            delimiter: b',',
-            line_end: reedbase_plugin_api::LineEnd::Lf,
-            columns: Vec::new(),
-        });
-        let was = before.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
+    /// What theirs wrote must be of the type that ours gave the column.
+    fn retyped(&mut self, fitted: &Fitted, column: &Column, theirs: &[Changed]) {
+        let before = self.base.and_then(Table::schema).and_then(|text| parsed(text));
+        let mut known = before.iter().flat_map(|schema| &schema.columns);
+        let was = known.find(|was| was.name.eq_ignore_ascii_case(&column.name));
         if was.is_none_or(|was| was.kind == column.kind) {
-            return Ok(());
+            return;
         }
         for changed in theirs {
-            let Some(text) = written(changed, fitted.after.shape(), at) else { continue };
+            let Some(text) = written(changed, &column.name) else { continue };
             if !fits(column.kind, &text) {
-                self.withhold(ConflictKind::Type, fitted, changed, at, column);
+                self.withhold(ConflictKind::Type, fitted, changed, column);
             }
         }
-        Ok(())
     }
 
     /// A table as it is now, if it is loaded; else it is noted as missing.
@@ -285,17 +297,15 @@ impl Checker<'_> {
         kind: ConflictKind,
         fitted: &Fitted,
         (key, before, after): &Changed,
-        at: usize,
         column: &Column,
     ) {
-        let shape = fitted.after.shape();
-        let key = key.parts(shape.key().len());
+        let key = key.parts(fitted.after.shape().key().len());
         let known = |known: &&Conflict| known.key == key && known.column.is_none();
         if self.withheld.iter().any(|conflict| known(&conflict)) {
             return;
         }
         let table = fitted.name.clone();
-        let text = |row: &Option<Bytes>| row.as_ref().and_then(|row| cell(row, shape, at));
+        let text = |row: &Cut| row.as_ref().and_then(|(row, shape)| cell(row, shape, &column.name));
         self.withheld.push(match before {
             Some(_) => Conflict {
                 table,
@@ -313,7 +323,7 @@ impl Checker<'_> {
                 column: None,
                 base: None,
                 ours: None,
-                theirs: after.as_ref().map(|row| row_json(row, shape)),
+                theirs: after.as_ref().map(|(row, shape)| row_json(row, shape)),
             },
         });
     }
@@ -327,18 +337,24 @@ fn changed(fitted: &Fitted) -> Result<Vec<Changed>> {
 }
 
 fn rows_of(changes: RowChanges) -> Vec<Changed> {
-    let line = |side: Option<(Bytes, _)>| side.map(|(line, _)| line);
-    changes.every_row().map(|row| (row.key, line(row.before), line(row.after))).collect()
+    changes.every_row().map(|row| (row.key, row.before, row.after)).collect()
 }
 
-/// The text that a change wrote into a column, if it did and that is not empty.
-fn written((_, before, after): &Changed, shape: &Shape, at: usize) -> Option<String> {
-    let text = cell(after.as_ref()?, shape, at)?;
-    let before = before.as_ref().and_then(|row| cell(row, shape, at));
+/// The text that a change wrote into a column, if it did and that is not empty. A column that had another name before was not
+/// written.
+fn written((_, before, after): &Changed, column: &str) -> Option<String> {
+    let (after, shape) = after.as_ref()?;
+    let text = cell(after, shape, column)?;
+    let before = match before {
+        Some((_, shape)) if shape.column(column).is_none() => return None,
+        Some((row, shape)) => cell(row, shape, column),
+        None => None,
+    };
     (!text.is_empty() && before.as_ref() != Some(&text)).then_some(text)
 }
 
-fn cell(row: &[u8], shape: &Shape, at: usize) -> Option<String> {
+fn cell(row: &[u8], shape: &Shape, column: &str) -> Option<String> {
+    let at = shape.column(column)?;
     row::cells(row, shape.delimiter()).nth(at).and_then(|cell| Some(cell.text()?.into_owned()))
 }
 

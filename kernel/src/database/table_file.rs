@@ -155,7 +155,8 @@ impl<'a> TableFile<'a> {
         match old {
             Some(mark) if is_file_of(&file, mark)? => {
                 self.storage().rename(&displaced, &self.path("current.csv.old"))?;
-                self.storage().rename(&self.path("mark"), &self.path("mark.old"))
+                // A copy: without its mark nobody would know what the table is, if this is as far as it gets.
+                self.storage().write_new(&self.path("mark.old"), mark.to_text().as_bytes())
             }
             Some(mark) if self.is_adopted(&aside(CURRENT))? => {
                 let mark = mark.of_file(&read_all(&*file)?, &file.stat()?);

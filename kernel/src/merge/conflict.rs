@@ -101,6 +101,11 @@ impl Conflict {
         hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether it is about a column or the schema, and no row.
+    pub fn is_about_table(&self) -> bool {
+        self.key.is_empty() || self.kind.is_of_tables()
+    }
+
     /// The key as a person reads it.
     pub fn key_text(&self) -> String {
         self.key.join(", ")

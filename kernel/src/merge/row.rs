@@ -157,7 +157,10 @@ impl Rows<'_> {
                 let inserted = base.is_none();
                 self.draft_cells(&mut draft, inserted, &mut ask);
             }
-            (None, None, Some(_)) => draft.is_there = true,
+            (None, None, Some(_)) => {
+                draft.is_there = true;
+                self.draft_dropped(&mut draft);
+            }
             (Some(_), Some(_), None) if self.is_unchanged(&draft.sides, OURS) => {
                 draft.is_there = false;
             }
@@ -225,13 +228,20 @@ impl Rows<'_> {
             }
         }
         draft.both = ours_changed && theirs_changed;
-        for columns in &self.columns.dropped {
+        self.draft_dropped(draft);
+    }
+
+    /// What theirs wrote into columns that ours dropped has no place.
+    fn draft_dropped(&self, draft: &mut Draft) {
+        let cells: [Cells<'_>; 3] =
+            [BASE, OURS, THEIRS].map(|side| self.cells_of(&draft.sides, side));
+        let dropped = self.columns.dropped.iter().filter(|columns| columns.theirs.is_some());
+        let conflicts = dropped.filter_map(|columns| {
             let [base, _, theirs] = texts(&cells, *columns);
-            if columns.theirs.is_some() && theirs != base {
-                let conflict = self.dropped_conflict(*columns, sides, base, theirs);
-                draft.conflicts.push(conflict);
-            }
-        }
+            (theirs != base).then(|| self.dropped_conflict(*columns, &draft.sides, base, theirs))
+        });
+        let conflicts: Vec<Conflict> = conflicts.collect();
+        draft.conflicts.extend(conflicts);
     }
 
     /// Asks a driver for all its cells at once.
@@ -375,7 +385,22 @@ impl Rows<'_> {
     fn row_conflict(&self, kind: ConflictKind, sides: &RowSides) -> Conflict {
         let json = |row: &Option<Bytes>, side: usize| {
             let shape = self.shapes.get(side)?;
-            row.as_ref().map(|row| row_json(row, shape))
+            row.as_ref().map(|row| {
+                let place = |columns: &Sides| match side {
+                    BASE => columns.base,
+                    OURS => columns.ours,
+                    _ => columns.theirs,
+                };
+                // Under the names that the columns have in the result.
+                let name = |at: usize, own: &str| {
+                    let mut kept = self.columns.kept.iter();
+                    let found = kept.find(|(_, columns)| place(columns) == Some(at));
+                    found.map_or_else(|| own.to_owned(), |(name, _)| name.clone())
+                };
+                let names = shape.columns().iter().enumerate();
+                let names: Vec<String> = names.map(|(at, own)| name(at, own)).collect();
+                json_of(row, shape, &names)
+            })
         };
         Conflict {
             table: self.table.clone(),
@@ -441,7 +466,12 @@ fn texts<'r>(cells: &[Cells<'r>; 3], columns: Sides) -> [Option<Cow<'r, str>>; 3
 
 /// A row as a JSON object of texts, in the order of its columns.
 pub fn row_json(bytes: &[u8], shape: &Shape) -> String {
-    let cells = shape.columns().iter().zip(row::cells(bytes, shape.delimiter()));
+    json_of(bytes, shape, shape.columns())
+}
+
+/// The same under other names.
+fn json_of(bytes: &[u8], shape: &Shape, names: &[String]) -> String {
+    let cells = names.iter().zip(row::cells(bytes, shape.delimiter()));
     let members: Vec<String> = cells
         .map(|(name, cell)| {
             let text = cell.text().map_or(serde_json::Value::Null, |text| text.as_ref().into());

@@ -87,8 +87,14 @@ pub fn set_property(
             columns.find(named).ok_or_else(|| Error::not_found("the column is gone"))?
         }
     };
+    // A number or a yes stays one: texts are what stood between quotes.
+    let is_text = place.get(key).is_none_or(Item::is_str);
+    let said = |text: &str| match text.parse::<Value>() {
+        Ok(value) if !is_text || matches!(value, Value::Boolean(_) | Value::Integer(_)) => value,
+        _ => Value::from(text),
+    };
     match text {
-        Some(text) => drop(place.insert(key, toml_edit::value(text))),
+        Some(text) => drop(place.insert(key, Item::Value(said(text)))),
         None => drop(place.remove(key)),
     }
     let text = document.to_string();

@@ -216,7 +216,7 @@ impl Resolve {
         }
         let mut chosen = self.chosen(&snapshot)?;
         // What is about a table as a whole comes last: it writes the table anew.
-        chosen.sort_by_key(|open| open.conflict.kind.is_of_tables());
+        chosen.sort_by_key(|open| open.conflict.is_about_table());
         let pick = self.picked.pick();
         let mut done = Vec::new();
         for open in &chosen {
@@ -225,8 +225,9 @@ impl Resolve {
             }
             resolve(&mut transaction, open, &pick, self.force)?;
             // Keeping both rows decides all that is disputed about them.
+            let row = (&open.conflict.table, &open.conflict.key);
             let same_row = |other: &&OpenConflict| {
-                pick == Pick::Both && other.conflict.key == open.conflict.key
+                pick == Pick::Both && (&other.conflict.table, &other.conflict.key) == row
             };
             done.extend(chosen.iter().filter(same_row).map(|other| other.id.clone()));
         }
@@ -257,40 +258,10 @@ impl Resolve {
         });
         let mut session = Session::new(items.collect::<Result<Vec<_>>>()?);
         let outcome = terminal::resolve(&mut session, output)?;
-        let mut transaction = self.message.name(database.begin()?);
-        let mut items = session.items;
-        let decided = items.iter().filter(|item| item.pick.is_some()).count() as u64;
-        if outcome == Outcome::Leave {
-            for item in items.iter().filter(|item| item.pick != item.open.pick) {
-                transaction.note_pick(&item.open.id, item.pick.as_ref())?;
-            }
-            transaction.commit()?;
-            let picks = counted(decided, "pick");
-            return output.line(&format!(
-                "{picks} noted, nothing is written: rdb conflict:resolve -i goes on"
-            ));
-        }
-        items.sort_by_key(|item| item.open.conflict.kind.is_of_tables());
-        let mut done = Vec::new();
-        for Item { open, pick, .. } in &items {
-            let Some(pick) = pick.as_ref().filter(|_| !done.contains(&open.id)) else { continue };
-            // Somebody saw what the cell holds now.
-            transaction.resolve_anyway(&open.id, pick)?;
-            let row = (&open.conflict.table, &open.conflict.key);
-            let same = items.iter().map(|item| &item.open).filter(|other| {
-                *pick == Pick::Both && (&other.conflict.table, &other.conflict.key) == row
-            });
-            done.extend(same.map(|other| other.id.clone()));
-        }
-        let left = items.len() as u64 - decided;
-        committed(
-            &transaction.commit()?,
-            &format!("resolved {}", counted(decided, "conflict")),
-            output,
-        )?;
-        match left {
-            0 => Ok(()),
-            left => output.line(&format!("{} left open", counted(left, "conflict"))),
+        let transaction = self.message.name(database.begin()?);
+        match outcome {
+            Outcome::Leave => note(transaction, &session.items, output),
+            _ => write(database, transaction, session.items, output),
         }
     }
 
@@ -326,6 +297,68 @@ impl Resolve {
                 .help("rdb conflict:list names those there are")),
             false => Ok(open),
         }
+    }
+}
+
+/// Notes what was picked, for later.
+fn note(mut transaction: Transaction, items: &[Item], output: &mut Output) -> Result<()> {
+    let mut noted = 0;
+    for item in items.iter().filter(|item| item.pick != item.open.pick) {
+        match transaction.note_pick(&item.open.id, item.pick.as_ref()) {
+            // Somebody else resolved it meanwhile.
+            Err(error) if error.is_not_found() => {}
+            done => {
+                done?;
+                noted += 1;
+            }
+        }
+    }
+    transaction.commit()?;
+    let picks = counted(noted, "pick");
+    output.line(&format!("{picks} noted, nothing is written: rdb conflict:resolve -i goes on"))
+}
+
+/// Writes what was decided. What cannot be decided so, or was changed while somebody looked at it, stays open.
+fn write(
+    database: &Database,
+    mut transaction: Transaction,
+    mut items: Vec<Item>,
+    output: &mut Output,
+) -> Result<()> {
+    let all = items.len();
+    items.sort_by_key(|item| item.open.conflict.is_about_table());
+    let snapshot = database.snapshot()?;
+    let mut done: Vec<&str> = Vec::new();
+    for Item { open, pick, now } in &items {
+        let Some(pick) = pick.as_ref().filter(|_| !done.contains(&open.id.as_str())) else {
+            continue;
+        };
+        let place = render::place(&open.conflict);
+        if snapshot.held(&open.conflict)? != *now {
+            output.notice(&format!("{place} was changed while you decided: it stays open"));
+            continue;
+        }
+        match transaction.resolve_anyway(&open.id, pick) {
+            Ok(_) => done.push(&open.id),
+            Err(error) => {
+                output.notice(&format!("{place} stays open: {}", error.message()));
+                continue;
+            }
+        }
+        let row = (&open.conflict.table, &open.conflict.key);
+        let same = items.iter().map(|item| &item.open).filter(|other| {
+            *pick == Pick::Both
+                && other.id != open.id
+                && (&other.conflict.table, &other.conflict.key) == row
+        });
+        done.extend(same.map(|other| other.id.as_str()));
+    }
+    let resolved = done.len();
+    let what = format!("resolved {}", counted(resolved as u64, "conflict"));
+    committed(&transaction.commit()?, &what, output)?;
+    match all - resolved {
+        0 => Ok(()),
+        left => output.line(&format!("{} left open", counted(left as u64, "conflict"))),
     }
 }
 

@@ -98,8 +98,10 @@ impl GitMerge {
 impl GitCheckpoint {
     pub(crate) fn run(&self, global: &crate::args::Global, output: &mut Output) -> Result<()> {
         let top = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
-        let listed = git(&["-C", &top.display().to_string(), "ls-files", "--", "*config.toml"])?;
-        for config in listed.lines() {
+        let top_text = top.display().to_string();
+        // With zeros between: else git quotes names that are not ASCII.
+        let listed = git(&["-C", &top_text, "ls-files", "-z", "--", "*config.toml"])?;
+        for config in listed.split('\0').filter(|config| !config.is_empty()) {
             let folder = top.join(config);
             let folder = folder.parent().unwrap_or(&top);
             if !folder.join("registry").is_dir() {
