@@ -35,7 +35,7 @@ pub(crate) fn resolve(session: &mut Session, output: &Output) -> Result<Outcome>
             }
         }
         term.write_str(&text).map_err(failed)?;
-        let key = match term.read_key() {
+        let key = match term.read_key_raw() {
             // What was picked is not lost.
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
                 return Ok(Outcome::Leave);
