@@ -151,11 +151,11 @@ impl Contents {
     }
 }
 
-type Stream = tar::Archive<zstd::Decoder<'static, BufReader<BufReader<File>>>>;
+type Stream = tar::Archive<zstd::Decoder<'static, BufReader<File>>>;
 
 fn open(path: &Path) -> Result<Stream> {
     let failed = |source| Error::io("read", path, source);
-    let file = BufReader::new(File::open(path).map_err(failed)?);
+    let file = File::open(path).map_err(failed)?;
     Ok(tar::Archive::new(zstd::Decoder::new(file).map_err(failed)?))
 }
 

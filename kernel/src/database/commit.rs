@@ -176,9 +176,9 @@ fn settle(
         if transaction.on_conflict != OnConflict::Park {
             return Err(Conflicts::into_error(conflicts));
         }
-        let table = state.table(&parked::table_name()?);
-        let table = table.map(|table| table.table(&inner.store)).transpose()?;
         let name = parked::table_name()?;
+        let table = state.table(&name);
+        let table = table.map(|table| table.table(&inner.store)).transpose()?;
         let known = tables.iter().position(|fitted| fitted.name == name);
         let known = known.map(|at| tables.remove(at));
         let parked = parked::park(&conflicts, table, known, frame, &transaction.stamp)?;
@@ -251,7 +251,7 @@ fn check_words(transaction: &Transaction) -> Result<()> {
 /// The tables that a commit needs: those it touches, those it relies on, and the one for conflicts.
 fn needed(transaction: &Transaction) -> Result<BTreeSet<TableName>> {
     let mut needed: BTreeSet<TableName> = transaction.work.keys().cloned().collect();
-    needed.extend(transaction.expected.iter().map(|expected| expected.table().clone()));
+    needed.extend(transaction.expected.iter().map(|expected| expected.table.clone()));
     if transaction.on_conflict == OnConflict::Park {
         needed.insert(parked::table_name()?);
     }

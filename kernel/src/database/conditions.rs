@@ -33,11 +33,6 @@ pub(super) struct ExpectedCell {
 }
 
 impl Expected {
-    /// The table it is about.
-    pub(super) fn table(&self) -> &TableName {
-        &self.table
-    }
-
     /// That a row holds it.
     pub(super) fn check(&self, row: &Row) -> Result<()> {
         for expected in &self.cells {

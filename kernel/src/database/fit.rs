@@ -2,8 +2,8 @@
 //!
 //! Where nobody committed to its tables since it began, that is what it did. Else it is merged: *ours* is the newest
 //! state, *theirs* the transaction. Edits of rows are merged row by row, which costs what was edited, whatever the size of
-//! the table and however much was committed meanwhile. Where columns, order or dialect changed, whole tables are
-//! merged.
+//! the table and however much was committed meanwhile; only unique columns and references have to read what was
+//! committed meanwhile (`rules`). Where columns, order or dialect changed, whole tables are merged.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

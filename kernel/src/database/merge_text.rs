@@ -62,7 +62,7 @@ impl NewTable {
 fn mark(edit: &mut Edit, conflict: &Conflict) -> Result<()> {
     let shape = Arc::clone(edit.table().shape());
     let key = Key::from_parts(&conflict.key);
-    if conflict.key.is_empty() || conflict.kind.is_of_tables() {
+    if conflict.is_about_table() {
         return Ok(());
     }
     if !conflict.kind.is_of_rows() {

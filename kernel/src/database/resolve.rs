@@ -81,9 +81,8 @@ pub(super) fn decide_all(
     if *pick == Pick::Ours {
         return Ok(Vec::new());
     }
-    let (rows, rest): (Vec<_>, Vec<_>) = conflicts
-        .into_iter()
-        .partition(|conflict| !conflict.key.is_empty() && !conflict.kind.is_of_tables());
+    let (rows, rest): (Vec<_>, Vec<_>) =
+        conflicts.into_iter().partition(|conflict| !conflict.is_about_table());
     let mut by_key: BTreeMap<&[String], Vec<&Conflict>> = BTreeMap::new();
     for conflict in &rows {
         by_key.entry(&conflict.key).or_default().push(conflict);

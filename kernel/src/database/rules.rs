@@ -1,7 +1,7 @@
 //! Rules of the schema that only two sides together break.
 //!
 //! Each side may have kept them, and the merged table does not: one gave a name to a row that the other gave to another in a
-//! unique column; one removed a row that the other refers to; one gave a column another type than what the other wrote
+//! unique column; one removed a row that the other refers to; ours gave a column another type than what theirs wrote
 //! into it. What theirs wrote is withheld then, and disputed. A rule that one side broke by itself is its own matter.
 //!
 //! What both sides did is looked at, never a whole table.
