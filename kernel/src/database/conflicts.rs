@@ -144,10 +144,7 @@ impl Transaction {
     /// [`InvalidInput`](ErrorKind::InvalidInput) if a value is no row.
     pub fn resolve(&mut self, id: &str, pick: &Pick) -> Result<OpenConflict> {
         let open = self.open_conflict(id)?;
-        let held = match is_about_rows(&open.conflict) {
-            true => held(self.work_table(&open.conflict.table)?, &open.conflict)?,
-            false => open.conflict.ours.clone(),
-        };
+        let held = self.held_now(&open.conflict)?;
         let keeps = matches!(pick, Pick::Ours | Pick::Value(_));
         if !keeps && held != open.conflict.ours {
             let held = held.map_or_else(|| "NULL".to_owned(), |text| format!("`{text}`"));
@@ -161,6 +158,14 @@ impl Transaction {
             .help("look at it again: keep ours, write a value, or resolve it with --force"));
         }
         self.resolve_anyway(id, pick)
+    }
+
+    /// What stands now where a conflict is; where it is about a table as a whole, that is not looked at.
+    fn held_now(&mut self, conflict: &Conflict) -> Result<Option<String>> {
+        match is_about_rows(conflict) {
+            true => held(self.work_table(&conflict.table)?, conflict),
+            false => Ok(conflict.ours.clone()),
+        }
     }
 
     /// The same, whatever became of the cell since.
@@ -317,11 +322,7 @@ impl Transaction {
         // What is about a table as a whole comes last: it writes the table anew.
         picks.sort_by_key(|(open, _)| !is_about_rows(&open.conflict));
         for (open, pick) in picks {
-            let held = match is_about_rows(&open.conflict) {
-                true => held(self.work_table(&open.conflict.table)?, &open.conflict)?,
-                false => open.conflict.ours.clone(),
-            };
-            if held != open.conflict.ours {
+            if self.held_now(&open.conflict)? != open.conflict.ours {
                 stale.push(open.id);
                 continue;
             }
