@@ -18,6 +18,8 @@ impl Action {
     pub const UPDATE: Self = Self(2);
     /// An earlier version was made current again.
     pub const ROLLBACK: Self = Self(3);
+    /// What was before this version was removed: the history begins with it.
+    pub const COMPACT: Self = Self(4);
     /// Somebody's copy was merged.
     pub const AUTOMERGE: Self = Self(7);
     /// Conflicts were parked.

@@ -19,6 +19,8 @@ pub struct Limits {
     pub pack_min: usize,
     /// More loose deltas than this are folded into a pack.
     pub loose_max: usize,
+    /// Fewer versions than this are not removed for a setting that keeps only some.
+    pub compact_min: usize,
     /// How many lines a table's log keeps though a pack repeats them.
     pub log_lines: usize,
     /// A keyframe is written when the deltas since the last have come to weigh this part of the table:
@@ -38,6 +40,7 @@ impl Default for Limits {
             cached_min: 1 << 18,
             pack_min: 32,
             loose_max: 64,
+            compact_min: 16,
             log_lines: 1000,
             keyframe_part: 4,
             keyframe_min: 64 << 10,
@@ -56,6 +59,7 @@ impl Limits {
             cached_min: 40,
             pack_min: 3,
             loose_max: 4,
+            compact_min: 2,
             log_lines: 4,
             keyframe_part: 1,
             keyframe_min: 600,

@@ -9,7 +9,7 @@ use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, Result, TableName
 
 use crate::delta::{DeltaFile, RowsCodec, VersionInfo, delta_name};
 use crate::frame::{Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
-use crate::history::{Versions, empty_table, rebuild};
+use crate::history::{Versions, begins_later, empty_table, rebuild};
 use crate::mark::{Mark, table_path};
 use crate::store::{Store, retry};
 use crate::table::Table;
@@ -314,6 +314,8 @@ impl TableState {
         if let Some(version) = logged.last() {
             then.version = version.timestamp;
             then.totals = Some((version.size, version.rows));
+        } else if let Some(start) = versions.start() {
+            return Err(begins_later(start).at_table(self.name.as_str()));
         }
         for (timestamp, pending) in self.pending.iter().filter(|(frame, _)| **frame <= at) {
             then.pending_bytes += pending.change.bytes();

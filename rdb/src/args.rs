@@ -157,6 +157,8 @@ pub(crate) enum Command {
     ConflictResolve(commands::conflict::Resolve),
     /// Write what the journal holds into the tables' files
     Checkpoint(commands::checkpoint::Checkpoint),
+    /// Remove old history
+    Compact(commands::compact::Compact),
     /// Begin a frame that several commands work on
     #[command(name = "frame:begin")]
     FrameBegin(commands::frame::Begin),

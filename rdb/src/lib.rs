@@ -28,11 +28,11 @@
 
 pub use reedbase_kernel::database::{
     Adopt, Amount, BackedUp, BackupFile, Blame, BlamedRow, Cell, CellVersion, CheckpointReport,
-    Checkpoints, CleanedUp, Commit, Database, Diff, Frame, FrameEntry, FrameReport, FrameStatus,
-    MergedText, NewTable, OlderRows, OnConflict, OpenConflict, OpenOptions, OutsideEdit,
-    PastConflict, Pick, Preview, Restoring, Row, RowDiff, RowName, RowVersion, SETTINGS, Snapshot,
-    Status, TableAt, TableCopy, TableStatus, TableVersion, Transaction, UncommittedFrame,
-    VersionPlace,
+    Checkpoints, CleanedUp, Commit, Compact, CompactReport, Compacted, Database, Diff, Frame,
+    FrameEntry, FrameReport, FrameStatus, Keep, MergedText, NewTable, OlderRows, OnConflict,
+    OpenConflict, OpenOptions, OutsideEdit, PastConflict, Pick, Preview, Restoring, Row, RowDiff,
+    RowName, RowVersion, SETTINGS, Snapshot, Status, TableAt, TableCopy, TableStatus, TableVersion,
+    Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::journal::Standing;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use reedbase::storage::{Fault, FaultyStorage, MemoryStorage};
 use reedbase::{Checkpoints, Limits, OpenOptions, Timestamp};
 
-use crate::script::{Content, Interpreter, commands, content, past, scripts};
+use crate::script::{Content, Interpreter, commands, content, is_removed, past, scripts};
 
 /// How many images of the disk are looked at for each crash: the emptiest, the fullest, and some between.
 fn images() -> u64 {
@@ -143,6 +143,9 @@ fn check_versions(files: BTreeMap<String, Vec<u8>>, acknowledged: &Past, context
     let database = options.open("").unwrap_or_else(|error| panic!("{context}: {error:?}"));
     let snapshot = database.snapshot().unwrap();
     for ((table, timestamp), text) in acknowledged {
+        if is_removed(&database, table, *timestamp) {
+            continue;
+        }
         let at = Timestamp::from_micros(*timestamp);
         let found = snapshot.table_at(table, at).and_then(|table| table.to_bytes());
         let found = found.unwrap_or_else(|error| panic!("{context}: {table} at {at}: {error:?}"));

@@ -49,5 +49,7 @@ mod race;
 mod processes;
 /// Processes that are killed while they write.
 mod killed;
+/// History that was removed on purpose.
+mod compact;
 /// What writers rely on, and what becomes of it.
 mod writers;

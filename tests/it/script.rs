@@ -14,8 +14,9 @@ use std::sync::Arc;
 use reedbase::clock::ManualClock;
 use reedbase::storage::Storage;
 use reedbase::{
-    Action, Adopt, Checkpoints, Conflict, Conflicts, Database, Error, Frame, Import, Key, Limits,
-    OnConflict, OpenOptions, OutsideEdit, Pick, Standing, Timestamp, Transaction,
+    Action, Adopt, Checkpoints, Compact, CompactReport, Conflict, Conflicts, Database, Error,
+    Frame, Import, Key, Limits, OnConflict, OpenOptions, OutsideEdit, Pick, Standing, Timestamp,
+    Transaction,
 };
 
 /// What every table holds, by name.
@@ -152,6 +153,18 @@ impl Interpreter {
                 let folded = database.pack(table)?;
                 Ok(format!("packed {} versions into {}", folded.versions, folded.packs))
             }
+            ["compact", keep, tables @ ..] => {
+                let how = Compact::keep(keep.parse()?).young(true);
+                compacted(&database.compact(tables, &how)?)
+            }
+            ["compact:old", keep, tables @ ..] => {
+                compacted(&database.compact(tables, &Compact::keep(keep.parse()?))?)
+            }
+            ["wait", seconds] => {
+                self.clock.advance(seconds.parse::<i64>().unwrap() * 1_000_000);
+                Ok("ok".to_owned())
+            }
+            ["setting", key, value] => database.set_setting(key, value).map(|()| "ok".to_owned()),
             ["outside", table] => outside(database, table),
             ["adopt", tables @ ..] => adopt(database, tables, OnConflict::Refuse),
             ["adopt!", tables @ ..] => Ok(commit_text(
@@ -251,6 +264,8 @@ impl Interpreter {
         if let Ok(content) = content(database) {
             let newest =
                 database.frames().ok().and_then(|frames| frames.last().map(|f| f.timestamp));
+            // What was removed on purpose is nobody's any more.
+            self.past.retain(|(table, at), _| !is_removed(database, table, *at));
             for (table, text) in content.iter().filter(|(table, _)| !table.contains('/')) {
                 let newest = newest.map_or(0, Timestamp::as_micros);
                 self.past.insert((table.clone(), newest), text.clone());
@@ -332,6 +347,15 @@ fn edits(database: &Database, tables: &[&str]) -> Result<Vec<OutsideEdit>, Error
     edits.filter_map(Result::transpose).collect()
 }
 
+fn compacted(report: &CompactReport) -> Result<String, Error> {
+    let tables = report.tables.iter();
+    let mut told: Vec<String> = tables
+        .map(|table| format!("{} without {}, from {}", table.table, table.versions, table.start))
+        .collect();
+    told.push(format!("{} frames less", report.frames));
+    Ok(told.join("\n"))
+}
+
 fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -366,6 +390,13 @@ fn versions(database: &Database, table: &str) -> Result<String, Error> {
         format!("{} {} {:?}{totals}", version.timestamp, version.action.name(), version.place)
     });
     Ok(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether a version was removed from the history of its table, which begins later.
+pub(crate) fn is_removed(database: &Database, table: &str, at: i64) -> bool {
+    let versions = database.snapshot().and_then(|snapshot| snapshot.versions(table));
+    let first = versions.ok().and_then(|versions| versions.into_iter().next());
+    first.is_some_and(|first| first.action == Action::COMPACT && at < first.timestamp.as_micros())
 }
 
 /// Every version of every table, by table and timestamp.

@@ -17,6 +17,7 @@ use std::sync::{Arc, PoisonError};
 
 use reedbase_plugin_api::{Result, TableName, Timestamp};
 
+use super::forget;
 use super::frame_list::write_snapshots;
 use super::inner::{Checkpoints, Inner};
 use super::new_versions::write_versions;
@@ -141,13 +142,14 @@ fn write_tables(
     let logged = log_frames(inner, &state, &mut users)?;
     inner.replace_state(|now| Ok(now.without_frames(state.newest())))?;
     let mut report = CheckpointReport::default();
+    let mut shortened = false;
     for table in state.tables() {
         let wanted = names.is_none_or(|names| names.contains(table.name()));
         if !wanted || !is_due(inner, table, which)? {
             continue;
         }
         let file = TableFile::new(inner, table);
-        let written = write_table(&file, which, &mut users);
+        let written = write_table(&file, which, &mut users, &mut shortened);
         report.kept.append(&mut file.into_kept());
         match written.map_err(|error| error.at_table(table.name().as_str()))? {
             Some(base) => {
@@ -157,6 +159,9 @@ fn write_tables(
             }
             None => report.edited_outside.push(table.name().clone()),
         }
+    }
+    if shortened {
+        forget::forget_frames(inner)?;
     }
     let snapshot = Snapshot::new(inner.flush.visible(), Arc::clone(&inner.store));
     // Nothing depends on these.
@@ -271,6 +276,7 @@ fn write_table(
     file: &TableFile<'_>,
     which: Which,
     users: &mut UserDictionary,
+    shortened: &mut bool,
 ) -> Result<Option<Table>> {
     let TableFile { inner, state, .. } = file;
     let table = state.table(&inner.store)?.clone();
@@ -284,6 +290,7 @@ fn write_table(
         history.write_keyframe(&table)?;
         file.sync_folder()?;
     }
+    *shortened |= forget::if_due(file, &versions, &table)?;
     let mark = match which {
         Which::Over(now) => Some(file.write_over(&table, now)?),
         _ => file.write(&table)?,

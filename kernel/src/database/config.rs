@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reedbase_plugin_api::{Error, ErrorKind, NodeId, Result, Timestamp};
 use toml_edit::{DocumentMut, Item, value};
 
+use super::keep::Keep;
 use crate::log::{UserDictionary, actions_text};
 use crate::registry::{self, ACTIONS_PATH, CONFIG_PATH};
 use crate::storage::Storage;
@@ -26,6 +27,8 @@ pub struct Config {
     pub node: NodeId,
     /// For how many days snapshots of frames are kept: `frame.retention.days`.
     pub frame_retention_days: i64,
+    /// How much of the history of each table is kept: `history.keep`.
+    pub history_keep: Keep,
 }
 
 impl Config {
@@ -65,7 +68,9 @@ impl Config {
         let node = node.parse().map_err(|_| wrong("`node` is missing"))?;
         let days = retention(&document)
             .ok_or_else(|| wrong("`frame.retention.days` is not a number of days"))?;
-        Ok(Self { node, frame_retention_days: days })
+        let history_keep = keep(&document)
+            .ok_or_else(|| wrong("`history.keep` does not say how much history is kept"))?;
+        Ok(Self { node, frame_retention_days: days, history_keep })
     }
 
     /// Makes an empty database.
@@ -97,7 +102,7 @@ impl Config {
         storage.replace(CONFIG_PATH, document.to_string().as_bytes())?;
         storage.sync_folder("")?;
         registry::complete(&**storage)?;
-        Ok(Self { node, frame_retention_days: RETENTION_DAYS })
+        Ok(Self { node, frame_retention_days: RETENTION_DAYS, history_keep: Keep::All })
     }
 }
 
@@ -108,6 +113,15 @@ fn retention(document: &DocumentMut) -> Option<i64> {
         Some(item) => item.as_integer().filter(|days| *days >= 0),
         None => Some(RETENTION_DAYS),
     }
+}
+
+/// What `history.keep` says, a number or a text; `None` if that makes no sense.
+fn keep(document: &DocumentMut) -> Option<Keep> {
+    let Some(item) = document.get("history").and_then(|history| history.get("keep")) else {
+        return Some(Keep::All);
+    };
+    let number = item.as_integer().map(|number| number.to_string());
+    item.as_str().map(str::to_owned).or(number)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -141,5 +155,14 @@ mod tests {
         assert_eq!(days("[frame]\nretention.days = 0").unwrap(), 0);
         assert!(days("frame.retention.days = \"many\"").is_err());
         assert!(days("frame.retention.days = -1").is_err());
+        let keep = |text: &str| {
+            let text = format!("format = 1\nnode = \"000000000001\"\n{text}");
+            Config::parse(&text).map(|config| config.history_keep)
+        };
+        assert_eq!(keep("").unwrap(), Keep::All);
+        assert_eq!(keep("history.keep = \"90d\"").unwrap(), Keep::Days(90));
+        assert_eq!(keep("[history]\nkeep = 32").unwrap(), Keep::Versions(32));
+        assert!(keep("history.keep = 0").is_err());
+        assert!(keep("history.keep = true").is_err());
     }
 }

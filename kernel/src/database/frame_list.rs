@@ -178,8 +178,12 @@ fn path_of(frame: Timestamp) -> String {
 
 /// Removes snapshots that are older than `frame.retention.days`, and counts them.
 pub(super) fn remove_old_snapshots(inner: &Inner) -> Result<u64> {
-    let (storage, oldest) = (inner.store.storage(), oldest_kept(inner));
-    let mut removed = 0;
+    remove_snapshots_before(inner, oldest_kept(inner))
+}
+
+/// Removes snapshots of frames before an instant, and counts them.
+pub(super) fn remove_snapshots_before(inner: &Inner, oldest: Timestamp) -> Result<u64> {
+    let (storage, mut removed) = (inner.store.storage(), 0);
     for name in storage.list("frames")? {
         let timestamp = name.strip_suffix(SUFFIX).and_then(|number| number.parse().ok());
         if timestamp.is_some_and(|micros| Timestamp::from_micros(micros) < oldest) {

@@ -150,6 +150,14 @@ impl Snapshot {
         Ok(versions)
     }
 
+    /// The version that the history of a table begins with, if what was before was removed.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) for the table, or damage of its history.
+    pub fn history_start(&self, table: &str) -> Result<Option<Timestamp>> {
+        Ok(Past::of(self, table)?.versions.start())
+    }
+
     /// The table as it was after a frame: its newest version that is not younger.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Reading goes through a [`Snapshot`], changing through a [`Transaction`]. `commit.rs` is a commit from
 //! start to end; `checkpoint.rs` moves what the journal holds into the files that people read.
 
+mod keep;
 mod config;
 mod row;
 mod flush;
@@ -17,6 +18,7 @@ mod table_file;
 mod swap;
 mod new_versions;
 mod frame_list;
+mod forget;
 mod checkpoint;
 mod open_frame;
 mod compare;
@@ -41,6 +43,7 @@ mod undo;
 mod blame;
 mod handle;
 mod transact;
+mod compact;
 mod backup;
 mod frame;
 mod settings;
@@ -50,15 +53,18 @@ pub use backup::{BackedUp, BackupFile, Restoring};
 pub use blame::{Blame, BlamedRow, CellVersion};
 pub use checkpoint::CheckpointReport;
 pub use commit::Commit;
+pub use compact::{Compact, CompactReport};
 pub use conditional::Amount;
 pub use config::Config;
 pub use conflicts::PastConflict;
 pub use fitted::RowName;
+pub use forget::Compacted;
 pub use frame::{CleanedUp, Frame, FrameReport};
 pub use frame_list::{FrameEntry, FrameStatus, TableAt};
 pub use handle::{Database, OpenOptions};
 pub use history::{Diff, RowDiff, TableVersion, VersionPlace};
 pub use inner::Checkpoints;
+pub use keep::Keep;
 pub use merge_text::MergedText;
 pub use new_table::NewTable;
 pub use outside::{OlderRows, OutsideEdit, TableCopy};

@@ -10,7 +10,7 @@ use super::snapshot::{Snapshot, find_table};
 use crate::changes::row_change;
 use crate::delta::VersionInfo;
 use crate::frame::{Action, ChangeBody};
-use crate::history::{Versions, rebuild};
+use crate::history::{Versions, begins_later, rebuild};
 use crate::state::{TableState, read_change};
 use crate::store::Store;
 use crate::table::{Key, Table, inverse, key_of, split};
@@ -82,12 +82,18 @@ impl<'a> Past<'a> {
     }
 
     /// What each version after one and not after another changed.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if what one of them changed was removed.
     pub(super) fn changes(
         &self,
         after: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(Timestamp, Changeset)>> {
         let until = until.min(self.state.version());
+        if let Some(start) = self.versions.start().filter(|start| after < until.min(*start)) {
+            return Err(begins_later(start).at_table(self.state.name().as_str()));
+        }
         let logged = self.versions.changes(after, until.min(self.newest))?;
         let mut changes: Vec<_> =
             logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();
@@ -136,7 +142,9 @@ impl<'a> Past<'a> {
         }
         let version =
             self.timestamps().filter(|version| *version <= at).max().ok_or_else(|| {
-                Error::not_found("the table did not exist yet").at_table(self.state.name().as_str())
+                let never = || Error::not_found("the table did not exist yet");
+                let error = self.versions.start().map_or_else(never, begins_later);
+                error.at_table(self.state.name().as_str())
             })?;
         let back = self.changes_after(version);
         if version <= self.newest && self.versions.steps_to(version) < back {
@@ -251,6 +259,12 @@ impl<'a> Past<'a> {
             return Ok(());
         }
         for timestamp in bulk {
+            if self.versions.start() == Some(*timestamp) {
+                let whole = rebuild(&self.versions, *timestamp, None)?;
+                let row = whole.get(key)?.map(|row| Row::new(row, Arc::clone(whole.shape())));
+                life.extend(row.map(|row| RowVersion { timestamp: *timestamp, row: Some(row) }));
+                continue;
+            }
             let just_before = timestamp.previous();
             for (timestamp, changeset) in self.changes(just_before, *timestamp)? {
                 let Some((_, after)) = row_change(&changeset, key)? else { continue };

@@ -3,18 +3,24 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use reedbase_plugin_api::{Error, Result};
-use toml_edit::{DocumentMut, Item, value};
+use toml_edit::{DocumentMut, Item, Value};
 
 use super::config::Config;
 use super::handle::Database;
 use super::inner::Inner;
+use super::keep::Keep;
 use crate::log::{UserDictionary, check_actions};
 use crate::registry::{self, ACTIONS_PATH, CONFIG_PATH, RegistryEdit};
 use crate::storage::{LockFile, LockMode};
 
 /// The settings that people may change, with what they mean.
-pub const SETTINGS: [(&str, &str); 1] =
-    [("frame.retention.days", "for how many days snapshots of frames are kept (365)")];
+pub const SETTINGS: [(&str, &str); 2] = [
+    (RETENTION, "for how many days snapshots of frames are kept (365)"),
+    (KEEP, "how much history is kept: 32 versions of each table, 90d, or all (all)"),
+];
+
+const RETENTION: &str = "frame.retention.days";
+const KEEP: &str = "history.keep";
 
 impl Database {
     /// Which of config.toml and the dictionaries were edited outside ReedBase. What they said before counts until the
@@ -58,7 +64,10 @@ impl Database {
         for word in key.split('.') {
             item = item.and_then(|item| item.get(word));
         }
-        Ok(item.map(|item| item.to_string().trim().to_owned()))
+        Ok(item.map(|item| match item.as_str() {
+            Some(text) => text.to_owned(),
+            None => item.to_string().trim().to_owned(),
+        }))
     }
 
     /// Changes a setting. Handles that are open keep what they were opened with.
@@ -68,8 +77,7 @@ impl Database {
     /// [`Usage`](reedbase_plugin_api::ErrorKind::Usage) if the value is none.
     pub fn set_setting(&self, key: &str, text: &str) -> Result<()> {
         check_key(key)?;
-        let days = text.parse::<i64>().ok().filter(|days| *days >= 0);
-        let days = days.ok_or_else(|| Error::usage(format!("`{text}` is no number of days")))?;
+        let parsed = parse(key, text)?;
         let _alone = alone(&self.inner)?;
         let mut document = document(&self.inner)?;
         let mut table = document.as_table_mut();
@@ -83,10 +91,19 @@ impl Database {
             });
             table = item.as_table_mut().ok_or_else(|| no_such(key))?;
         }
-        table.insert(last, value(days));
+        table.insert(last, Item::Value(parsed));
         let storage = &**self.inner.store.storage();
         registry::write(storage, CONFIG_PATH, document.to_string().as_bytes())
     }
+}
+
+/// What a text means as the value of a setting.
+fn parse(key: &str, text: &str) -> Result<Value> {
+    if key == KEEP {
+        return Ok(text.parse::<Keep>()?.to_string().into());
+    }
+    let days = text.parse::<i64>().ok().filter(|days| *days >= 0);
+    Ok(days.ok_or_else(|| Error::usage(format!("`{text}` is no number of days")))?.into())
 }
 
 fn document(inner: &Inner) -> Result<DocumentMut> {

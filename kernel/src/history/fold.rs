@@ -31,6 +31,7 @@ pub struct Folded {
 pub fn fold(history: &History, limits: &Limits) -> Result<Versions> {
     let mut folded = Folded::default();
     let mut versions = history.versions()?;
+    versions.remove_leftovers()?;
     if versions.loose.len() > limits.loose_max {
         let runs = versions.small_runs(limits)?;
         if runs.iter().map(Vec::len).sum::<usize>() > limits.loose_max {
@@ -58,7 +59,7 @@ pub fn pack_everything(history: &History) -> Result<Folded> {
     let tight = |(_, pack): &(String, Pack)| pack.compression() == Compression::Xz;
     if versions.packs.len() != 1 || !versions.packs.iter().all(tight) || !versions.loose.is_empty()
     {
-        let all = versions.list().to_vec();
+        let all: Vec<_> = versions.after_start().cloned().collect();
         versions.pack(&all, Compression::Xz, &mut folded)?;
         versions = history.versions()?;
     }
@@ -68,12 +69,8 @@ pub fn pack_everything(history: &History) -> Result<Folded> {
 
 /// Drops lines of the log that a pack repeats, but for the newest `kept`.
 fn fold_log(versions: &mut Versions, kept: usize) -> Result<()> {
-    let packed: HashSet<Timestamp> = versions
-        .packs
-        .iter()
-        .flat_map(|(_, pack)| pack.versions())
-        .map(|version| version.timestamp)
-        .collect();
+    let packed = versions.after_start().map(|version| version.timestamp);
+    let packed: HashSet<Timestamp> = packed.filter(|at| versions.is_packed(*at)).collect();
     let lines = versions.log.versions();
     let old = lines.len().saturating_sub(kept.max(1));
     let drop: HashSet<Timestamp> = lines
@@ -90,6 +87,13 @@ fn fold_log(versions: &mut Versions, kept: usize) -> Result<()> {
 }
 
 impl Versions {
+    /// The versions of which it is known what they changed. The one that a shortened history begins with is never packed: its
+    /// line in the log says that it does.
+    fn after_start(&self) -> impl Iterator<Item = &VersionInfo> {
+        let start = self.start();
+        self.list().iter().filter(move |version| Some(version.timestamp) > start)
+    }
+
     /// Runs of consecutive versions that have small files of their own.
     fn small_runs(&self, limits: &Limits) -> Result<Vec<Vec<VersionInfo>>> {
         let mut runs: Vec<Vec<VersionInfo>> = vec![Vec::new()];
@@ -121,7 +125,7 @@ impl Versions {
         let packs = self.packs.get(start..)?;
         let first = packs.first()?.1.versions().first()?.timestamp;
         let last = packs.last()?.1.versions().last()?.timestamp;
-        let list = self.list().iter();
+        let list = self.after_start();
         Some(list.filter(|v| (first..=last).contains(&v.timestamp)).cloned().collect())
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use reedbase_plugin_api::{Changeset, Error, NodeId, Result, TableName, Timestamp};
 
 use crate::delta::{
-    Codecs, Compression, DeltaFile, Pack, VersionInfo, delta_name, delta_timestamp,
+    Codecs, Compression, DeltaFile, Pack, VersionInfo, delta_name, delta_timestamp, keyframe_name,
     keyframe_timestamp, pack_range, without_repeated,
 };
 use crate::log::{Version, VersionLog};
@@ -33,6 +33,10 @@ pub struct Versions {
     pub(super) loose: BTreeMap<Timestamp, String>,
     /// Versions of which there is a whole copy.
     pub(super) keyframes: Vec<Timestamp>,
+    /// The version that a shortened history begins with.
+    start: Option<Timestamp>,
+    /// Files that hold what was removed from it, and packs that a larger one repeats: a crash left them.
+    pub(super) leftovers: Vec<String>,
     bulk: OnceLock<Vec<Timestamp>>,
     list: Vec<VersionInfo>,
     /// Those of the list that lie in no pack.
@@ -83,8 +87,11 @@ impl History {
     /// Damage of the log or of a pack.
     pub fn versions(&self) -> Result<Versions> {
         let log = VersionLog::read(&self.storage, &self.table)?;
+        let start = log.start();
         let (mut packs, mut loose, mut keyframes) = (Vec::new(), BTreeMap::new(), Vec::new());
-        for name in self.storage.list(self.path("").trim_end_matches('/'))? {
+        let names = self.storage.list(self.path("").trim_end_matches('/'))?;
+        let (mut leftovers, names) = sort_out(names, start);
+        for name in names {
             if pack_range(&name).is_some() {
                 packs.push((name.clone(), self.open_pack(&name)?));
             } else if let Some(timestamp) = delta_timestamp(&name) {
@@ -93,8 +100,11 @@ impl History {
                 keyframes.extend(keyframe_timestamp(&name));
             }
         }
+        let all: Vec<String> = packs.iter().map(|(name, _): &(String, _)| name.clone()).collect();
         without_repeated(&mut packs, |(name, _)| pack_range(name).unwrap_or_default());
-        let (list, unpacked) = merge(&packs, log.versions());
+        let repeated = |name: &String| packs.iter().all(|(kept, _)| kept != name);
+        leftovers.extend(all.into_iter().filter(repeated));
+        let (list, unpacked) = merge(&packs, log.versions(), start);
         let bulk = OnceLock::new();
         Ok(Versions {
             history: self.clone(),
@@ -102,6 +112,8 @@ impl History {
             packs,
             loose,
             keyframes,
+            start,
+            leftovers,
             bulk,
             list,
             unpacked,
@@ -145,9 +157,32 @@ impl History {
     }
 }
 
+/// The files that hold nothing but what a shortened history lacks, or that were written anew without it; and the others.
+/// The version it begins with is in its keyframe.
+fn sort_out(names: Vec<String>, start: Option<Timestamp>) -> (Vec<String>, Vec<String>) {
+    let Some(start) = start else { return (Vec::new(), names) };
+    let ranges: Vec<_> = names.iter().filter_map(|name| pack_range(name)).collect();
+    let is_leftover = |name: &String| match pack_range(name) {
+        Some((first, last)) => {
+            let anew = ranges.iter().any(|(other, end)| *other > start && *end == last);
+            last <= start || (first <= start && anew)
+        }
+        None => {
+            delta_timestamp(name).is_some_and(|version| version <= start)
+                || keyframe_timestamp(name).is_some_and(|version| version < start)
+        }
+    };
+    names.into_iter().partition(is_leftover)
+}
+
 /// The versions in packs and those in the log, each once, oldest first; and those of the log alone.
-fn merge(packs: &[(String, Pack)], log: &[Version]) -> (Vec<VersionInfo>, Vec<VersionInfo>) {
+fn merge(
+    packs: &[(String, Pack)],
+    log: &[Version],
+    start: Option<Timestamp>,
+) -> (Vec<VersionInfo>, Vec<VersionInfo>) {
     let packed = packs.iter().flat_map(|(_, pack)| pack.versions());
+    let packed = packed.filter(|version| Some(version.timestamp) > start);
     let mut list: BTreeMap<_, _> =
         packed.map(|version| (version.timestamp, version.clone())).collect();
     let unpacked = log.iter().filter(|version| !list.contains_key(&version.timestamp));
@@ -165,6 +200,11 @@ impl Versions {
     /// Whether a version lies in a pack.
     pub fn is_packed(&self, version: Timestamp) -> bool {
         self.unpacked.binary_search_by_key(&version, |unpacked| unpacked.timestamp).is_err()
+    }
+
+    /// The version that the history begins with, if it was shortened: what was before is not known any more.
+    pub fn start(&self) -> Option<Timestamp> {
+        self.start
     }
 
     /// The newest version on disk; zero if there is none.
@@ -191,7 +231,8 @@ impl Versions {
     }
 
     /// What the versions after one and not after another changed, oldest first. Cost: O(what they
-    /// changed), whatever the size of the table.
+    /// changed), whatever the size of the table. What the version did that a shortened history begins with counts as making
+    /// the whole table.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the damaged file.
@@ -222,7 +263,9 @@ impl Versions {
         }
         let bulk = self.bulk()?;
         let is_bulk = |version: &VersionInfo| bulk.binary_search(&version.timestamp).is_ok();
-        wanted.retain(|version| version.timestamp <= until && !is_bulk(version));
+        wanted.retain(|version| {
+            version.timestamp <= until && Some(version.timestamp) > self.start && !is_bulk(version)
+        });
         wanted.sort_unstable_by_key(|version| version.timestamp);
         self.read(&wanted)
     }
@@ -239,6 +282,8 @@ impl Versions {
         for (timestamp, name) in &self.loose {
             bulk.extend(self.history.is_large(name)?.then_some(*timestamp));
         }
+        bulk.retain(|version| Some(*version) > self.start);
+        bulk.extend(self.start);
         bulk.sort_unstable();
         bulk.dedup();
         Ok(self.bulk.get_or_init(|| bulk))
@@ -291,7 +336,11 @@ impl Versions {
         if let Some(changeset) = kept().get(&version) {
             return Ok(changeset.clone());
         }
-        let changeset = self.history.loose_delta(version, &delta_name(version))?.changeset;
+        let name = match self.start == Some(version) {
+            true => keyframe_name(version),
+            false => delta_name(version),
+        };
+        let changeset = self.history.loose_delta(version, &name)?.changeset;
         if changeset.touched_bytes() <= KEPT_MAX {
             kept().insert(version, changeset.clone());
         }

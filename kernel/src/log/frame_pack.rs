@@ -136,6 +136,11 @@ fn encode(frames: &[Arc<FrameInfo>], users: &mut UserDictionary) -> Vec<u8> {
 }
 
 impl Frames {
+    /// How it is compressed.
+    pub(super) fn compression(&self) -> Compression {
+        self.compression
+    }
+
     /// Reads the directory of a pack.
     ///
     /// # Errors

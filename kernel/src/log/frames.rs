@@ -195,6 +195,42 @@ impl FrameIndex {
         self.keep_lines(newest.into_iter().collect(), users)
     }
 
+    /// Leaves frames out, and tells how many. Memory: the frames of the largest pack.
+    ///
+    /// # Errors
+    /// Those of the storage, or damage.
+    pub fn forget(
+        &mut self,
+        users: &mut UserDictionary,
+        is_gone: impl Fn(&FrameInfo) -> bool,
+    ) -> Result<u64> {
+        let mut gone = 0;
+        for pack in self.packs.clone() {
+            let (old, kept): (Vec<_>, _) =
+                self.read_pack(&pack, users)?.into_iter().partition(|frame| is_gone(frame));
+            if old.is_empty() {
+                continue;
+            }
+            gone += old.len() as u64;
+            let compression = self.open_pack(&pack)?.compression();
+            let path = path_of(pack.first, pack.last);
+            let ends = kept.first().zip(kept.last());
+            let anew = ends.map(|(first, last)| path_of(first.timestamp, last.timestamp));
+            if let Some(anew) = &anew {
+                write_frames(&*self.storage, anew, &kept, users, compression)?;
+                self.storage.sync_folder(FOLDER)?;
+            }
+            if anew.as_ref() != Some(&path) {
+                self.storage.remove(&path)?;
+            }
+        }
+        self.storage.sync_folder(FOLDER)?;
+        self.packs = list_packs(&*self.storage)?;
+        let (old, kept): (Vec<_>, _) = self.lines.drain(..).partition(|frame| is_gone(frame));
+        self.keep_lines(kept, users)?;
+        Ok(gone + old.len() as u64)
+    }
+
     /// Moves all lines but the newest `kept` into a pack.
     fn pack_lines(&mut self, users: &mut UserDictionary, kept: usize) -> Result<()> {
         let mut old = self.lines.clone();

@@ -121,6 +121,12 @@ impl VersionLog {
         self.versions.last().map_or(Timestamp::ZERO, |version| version.timestamp)
     }
 
+    /// The version that the history begins with, if it was shortened.
+    pub fn start(&self) -> Option<Timestamp> {
+        let mut shortened = self.versions.iter().filter(|v| v.action == Action::COMPACT);
+        shortened.next_back().map(|version| version.timestamp)
+    }
+
     /// The hash of the newest version.
     pub fn newest_hash(&self) -> [u8; 32] {
         self.versions.last().map_or([0; 32], |version| version.hash)
@@ -131,9 +137,18 @@ impl VersionLog {
     /// # Errors
     /// Those of the storage.
     pub fn retain(&mut self, keep: impl Fn(&Version) -> bool) -> Result<()> {
-        self.versions.retain(keep);
-        let lines: Vec<_> = self.versions.iter().map(to_cells).collect();
+        let versions = self.versions.iter().filter(|version| keep(version));
+        self.replace(versions.cloned().collect())
+    }
+
+    /// Replaces all lines at once.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn replace(&mut self, versions: Vec<Version>) -> Result<()> {
+        let lines: Vec<_> = versions.iter().map(to_cells).collect();
         self.end = self.file.replace(&lines)?;
+        self.versions = versions;
         Ok(())
     }
 

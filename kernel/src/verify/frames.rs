@@ -84,7 +84,9 @@ fn check_versions(
                 tables.next().map(|(_, action)| *action)
             });
             let unknown = action.is_none() && (journal_is_whole || *version <= newest);
-            if unknown || action.is_some_and(|action| action != link.action) {
+            let other =
+                facts.start != Some(*version) && action.is_some_and(|action| action != link.action);
+            if unknown || other {
                 let error = match unknown {
                     true => Error::corrupt("no frame made this version"),
                     false => Error::corrupt("the frame says that it did something else"),
@@ -106,8 +108,11 @@ fn check_frames(
     for (timestamp, frame) in frames {
         for (table, _) in &frame.tables {
             let facts = tables.get(table);
-            let known =
-                facts.is_some_and(|facts| !facts.whole || facts.links.contains_key(timestamp));
+            let known = facts.is_some_and(|facts| {
+                !facts.whole
+                    || facts.start.is_some_and(|start| *timestamp < start)
+                    || facts.links.contains_key(timestamp)
+            });
             if !known && !in_journal.contains(timestamp) {
                 let error = Error::corrupt("the version that the frame made is missing");
                 let error = error.at_table(table.as_str()).at_frame(*timestamp);

@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Bytes, Changeset, DeltaCodec, Error, ErrorKind, NodeId, Result, TableName, Timestamp,
+    Bytes, Changeset, Error, ErrorKind, NodeId, Result, TableName, Timestamp,
 };
-use sha2::{Digest, Sha256};
 
 use super::report::{Concern, Report};
 use crate::cache;
-use crate::delta::{Codecs, RowsCodec, VersionInfo};
+use crate::delta::{Codecs, VersionInfo};
 use crate::frame::Action;
-use crate::history::{History, Versions, empty_table};
-use crate::log::{Version, VersionLog, chain_hash};
+use crate::history::{History, Versions, empty_table, link_of};
+use crate::log::VersionLog;
 use crate::look::is_file_of;
 use crate::mark::{Mark, table_path};
 use crate::progress::Silent;
@@ -27,6 +26,8 @@ pub(super) struct TableFacts {
     pub(super) links: BTreeMap<Timestamp, Link>,
     /// Whether all versions could be listed.
     pub(super) whole: bool,
+    /// The version that the history begins with, if it was shortened.
+    pub(super) start: Option<Timestamp>,
 }
 
 /// A version.
@@ -227,10 +228,11 @@ impl<'a> Walk<'a> {
             Ok(versions) => {
                 let torn = VersionLog::read(storage, name).and_then(|log| log.is_torn());
                 report.note_torn(storage.full_path(&table_path(name, "version.log")), torn);
+                let start = versions.start();
                 Some(Self {
                     versions,
                     report,
-                    facts: TableFacts { whole: true, ..TableFacts::default() },
+                    facts: TableFacts { whole: true, start, ..TableFacts::default() },
                     hash: Some([0; 32]),
                     table: None,
                     applies: true,
@@ -296,11 +298,13 @@ impl<'a> Walk<'a> {
     /// The next link of the chain, held against the one that is written down.
     fn link(&mut self, version: &VersionInfo, changeset: &Changeset) -> Option<[u8; 32]> {
         let stored = self.versions.hash_of(version.timestamp).ok();
-        let mut bytes = Vec::new();
-        let encoded = RowsCodec.encode(std::slice::from_ref(changeset), &mut bytes);
+        if self.versions.start() == Some(version.timestamp) {
+            // What it changed is not known any more: the chain goes on from its link.
+            return stored;
+        }
         let before = self.hash.or_else(|| self.versions.hash_of(version.base).ok());
-        let (Ok(()), Some(before)) = (encoded, before) else { return stored };
-        let hash = chain_hash(&before, &Version::of(version), &Sha256::digest(&bytes).into());
+        let hash = before.and_then(|before| link_of(&before, version, changeset).ok());
+        let Some(hash) = hash else { return stored };
         if stored.is_some_and(|stored| stored != hash) {
             let error =
                 Error::corrupt("the hash chain is broken: the version is not what was written");
@@ -315,7 +319,8 @@ impl<'a> Walk<'a> {
             Some(table) => table,
             None => empty_table(changeset)?,
         };
-        if before.version() != version.base {
+        let starts = self.versions.start() == Some(version.timestamp);
+        if before.version() != version.base && !starts {
             return Err(Error::corrupt("a version before it is missing"));
         }
         let table = before.apply(changeset, version.timestamp)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reedbase::{BlamedRow, FrameInfo, Result, Timestamp};
 use serde_json::{Map, Value, json};
 
+use super::history::tell_start;
 use super::key;
 use crate::args::Global;
 use crate::locate;
@@ -33,6 +34,7 @@ impl Blame {
         let frames = database.frames()?;
         let frames = frames.into_iter().map(|frame| (frame.timestamp, frame)).collect();
         let blame = snapshot.blame(&self.table)?;
+        tell_start(&snapshot, &self.table, output)?;
         let Some(text) = &self.key else {
             return blame.rows().try_for_each(|row| print(&row?, &frames, output));
         };

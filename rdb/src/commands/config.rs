@@ -18,8 +18,9 @@ pub(crate) struct Get {
 /// Change a setting of the database
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It stands in config.toml. The settings: frame.retention.days, for how many days snapshots of frames are kept (365).\n\n\
-    Example:\n  rdb config:set frame.retention.days 730"
+    after_help = "It stands in config.toml. The settings: frame.retention.days, for how many days snapshots of frames are kept (365); \
+    history.keep, how much history is kept: 32 versions of each table, 90d, or all (all).\n\n\
+    Examples:\n  rdb config:set frame.retention.days 730\n  rdb config:set history.keep 90d"
 )]
 pub(crate) struct Set {
     /// The setting

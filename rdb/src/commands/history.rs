@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reedbase::{CellVersion, FrameInfo, Result, Row, RowVersion, Timestamp};
+use reedbase::{CellVersion, FrameInfo, Result, Row, RowVersion, Snapshot, Timestamp};
 use serde_json::{Value, json};
 
 use super::{key, row_json};
@@ -42,8 +42,19 @@ impl History {
         if moments.is_empty() && !output.is_json() {
             return output.line("there never was such a row");
         }
-        moments.iter().try_for_each(|moment| moment.print(&frames, output))
+        moments.iter().try_for_each(|moment| moment.print(&frames, output))?;
+        tell_start(&snapshot, &self.table, output)
     }
+}
+
+/// Says so where what is older was removed.
+pub(super) fn tell_start(snapshot: &Snapshot, table: &str, output: &mut Output) -> Result<()> {
+    if let Some(start) = snapshot.history_start(table)? {
+        output.notice(&format!(
+            "the history of {table} begins with frame {start}: what was there then may be older, and somebody else's"
+        ));
+    }
+    Ok(())
 }
 
 /// One moment, as it is told to a person and to a program.

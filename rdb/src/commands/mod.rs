@@ -23,6 +23,7 @@ pub(crate) mod conflict;
 pub(crate) mod merge;
 pub(crate) mod watch;
 pub(crate) mod checkpoint;
+pub(crate) mod compact;
 pub(crate) mod verify;
 pub(crate) mod backup;
 pub(crate) mod config;
@@ -84,6 +85,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::ConflictShow(command) => command.run(global, output),
         Command::ConflictResolve(command) => command.run(global, output),
         Command::Checkpoint(command) => command.run(global, output),
+        Command::Compact(command) => command.run(global, output),
         Command::Verify(command) => command.run(global, output),
         Command::BackupCreate(command) => command.run(global, output),
         Command::BackupList(command) => command.run(output),
