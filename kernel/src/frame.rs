@@ -35,8 +35,11 @@ impl Action {
     /// An outside edit was adopted.
     pub const ADOPT: Self = Self(12);
 
+    /// What several lost versions did together.
+    pub const REPAIR: Self = Self(13);
+
     /// Every action: name and description, by code. New ones are added at the end.
-    pub const ALL: [(&'static str, &'static str); 13] = [
+    pub const ALL: [(&'static str, &'static str); 14] = [
         ("delete", "rows deleted"),
         ("create", "rows inserted"),
         ("update", "rows changed"),
@@ -50,6 +53,7 @@ impl Action {
         ("restore", "brought back as it was at some instant"),
         ("import", "replaced by a file"),
         ("adopt", "an edit of the table's file taken in"),
+        ("repair", "in the place of versions that were lost"),
     ];
 
     /// The action with this code.

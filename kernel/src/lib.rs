@@ -30,5 +30,6 @@ pub mod store;
 pub mod state;
 pub mod database;
 pub mod verify;
+pub mod repair;
 
 pub use limits::Limits;

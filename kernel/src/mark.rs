@@ -104,7 +104,7 @@ impl Mark {
         let damaged = || {
             Error::corrupt("the mark of the table is damaged")
                 .at_path(storage.full_path(&path))
-                .help("restore the file from a backup")
+                .help("make it anew of what is left: rdb repair; or restore the file from a backup")
         };
         match Self::parse(&text) {
             Some(Some(mark)) => Ok(Some(Self { written, ..mark })),

@@ -360,7 +360,9 @@ impl TableState {
             return Err(Error::corrupt("the log lacks the newest version")
                 .at_path(path)
                 .at_frame(needed)
-                .help("restore the file from a backup"));
+                .help(
+                    "make it anew of what is left: rdb repair; or restore the file from a backup",
+                ));
         }
         Ok(versions)
     }

@@ -197,6 +197,8 @@ pub(crate) enum Command {
     VersionPack(commands::version::Pack),
     /// Read everything and check it
     Verify(commands::verify::Verify),
+    /// Make anew what is damaged or lost, of what is left
+    Repair(commands::repair::Repair),
     /// Write a copy of the database into one compressed file, while others go on writing
     #[command(name = "backup:create")]
     BackupCreate(commands::backup::Create),

@@ -39,7 +39,7 @@ pub use reedbase_kernel::journal::Standing;
 pub use reedbase_kernel::merge::{Conflict, ConflictKind, Conflicts};
 pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
-pub use reedbase_kernel::{Limits, clock, progress, storage, verify};
+pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
     Column, ColumnType, Decision, Error, ErrorKind, FrameId, MergeCell, MergeDriver, Position,
     Result, Schema, TableName, Timestamp, Value,

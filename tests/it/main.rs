@@ -27,6 +27,8 @@ mod sessions;
 mod replay;
 /// Every byte of a small database, changed.
 mod poke;
+/// What is damaged, made anew.
+mod repair;
 /// What verify finds where every checksum is right.
 mod verify;
 /// Two sides of a table, put together.

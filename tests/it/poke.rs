@@ -9,9 +9,9 @@ use reedbase::verify::{Concern, verify};
 use reedbase::{Adopt, Checkpoints, Database, Frame, Limits, OpenOptions, Result, Timestamp};
 
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
-type Answers = BTreeMap<String, String>;
+pub(crate) type Answers = BTreeMap<String, String>;
 
-fn open(storage: Arc<dyn Storage>) -> Result<Database> {
+pub(crate) fn open(storage: Arc<dyn Storage>) -> Result<Database> {
     let clock = ManualClock::new(Timestamp::from_micros(900_000_000));
     let options = OpenOptions::new().create(true).clock(Arc::new(clock)).limits(Limits::tiny());
     options.user("ann").storage(storage).checkpoints(Checkpoints::Inline).open("")
@@ -25,7 +25,7 @@ pub(crate) fn database(letter: char) -> [Files; 2] {
 }
 
 /// The same, with a conflict that waits if that is asked for.
-fn build(letter: char, conflict: bool) -> [Files; 2] {
+pub(crate) fn build(letter: char, conflict: bool) -> [Files; 2] {
     let storage = MemoryStorage::new();
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
     let options = OpenOptions::new().create(true).clock(clock.clone()).limits(Limits::tiny());
@@ -100,7 +100,7 @@ fn park(database: &Database) {
 }
 
 /// All that a database says, each answer by its question; what it refuses as damaged is left out.
-fn answers(database: &Database) -> Result<Answers> {
+pub(crate) fn answers(database: &Database) -> Result<Answers> {
     let mut answers = BTreeMap::new();
     let mut keep = |question: String, answer: Result<String>| match answer {
         Ok(answer) => {
@@ -154,7 +154,7 @@ fn answers(database: &Database) -> Result<Answers> {
 }
 
 /// Files that hold nothing of the database's content.
-fn is_beside(path: &str) -> bool {
+pub(crate) fn is_beside(path: &str) -> bool {
     path == ".gitignore" || path.ends_with("lock")
 }
 

@@ -14,7 +14,7 @@ pub(super) fn draw_salt() -> Result<[u8; 16]> {
 }
 
 /// What makes one table of another; both must be bases.
-pub(super) fn compare(before: &Table, after: &Table) -> Result<Changeset> {
+pub(crate) fn compare(before: &Table, after: &Table) -> Result<Changeset> {
     let (one, other) = (before.shape(), after.shape());
     // Where columns were put elsewhere, a line that stayed as it was says something else now.
     let comparable = one.key() == other.key()

@@ -89,8 +89,7 @@ impl Snapshot {
         if self.conflict_table()?.is_none() {
             return Ok(Vec::new());
         }
-        let changes =
-            retry(|| Past::of(self, CONFLICTS)?.changes(Timestamp::ZERO, Timestamp::MAX))?;
+        let changes = retry(|| Past::of(self, CONFLICTS)?.all_changes())?;
         let mut all: Vec<PastConflict> = Vec::new();
         let mut open: BTreeMap<String, usize> = BTreeMap::new();
         for (frame, changeset) in changes {

@@ -137,7 +137,7 @@ pub(super) fn tables_at(snapshot: &Snapshot, at: Timestamp, inner: &Inner) -> Re
             table: table.name().clone(),
             version,
             frame: FrameId::new(version, node),
-            hash: versions.hash_of(version).ok(),
+            hash: versions.link(version),
         });
     }
     Ok(tables)

@@ -29,7 +29,9 @@ impl Frames {
             return Err(Error::corrupt("the index lacks the newest frame")
                 .at_path(path)
                 .at_frame(needed)
-                .help("restore the file from a backup"));
+                .help(
+                    "make it anew of what is left: rdb repair; or restore the file from a backup",
+                ));
         }
         let newest = known.index.newest().min(until);
         let young = snapshot.state().frames().filter(|frame| frame.timestamp > newest);

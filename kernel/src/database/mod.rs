@@ -54,6 +54,7 @@ pub use blame::{Blame, BlamedRow, CellVersion};
 pub use checkpoint::CheckpointReport;
 pub use commit::Commit;
 pub use compact::{Compact, CompactReport};
+pub(crate) use compare::compare;
 pub use conditional::Amount;
 pub use config::Config;
 pub use conflicts::PastConflict;

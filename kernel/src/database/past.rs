@@ -94,6 +94,19 @@ impl<'a> Past<'a> {
         if let Some(start) = self.versions.start().filter(|start| after < until.min(*start)) {
             return Err(begins_later(start).at_table(self.state.name().as_str()));
         }
+        self.known_changes(after, until)
+    }
+
+    /// What all versions changed; the one that a shortened history begins with counts as making the whole table.
+    pub(super) fn all_changes(&self) -> Result<Vec<(Timestamp, Changeset)>> {
+        self.known_changes(Timestamp::ZERO, self.state.version())
+    }
+
+    fn known_changes(
+        &self,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, Changeset)>> {
         let logged = self.versions.changes(after, until.min(self.newest))?;
         let mut changes: Vec<_> =
             logged.into_iter().map(|(version, changeset)| (version.timestamp, changeset)).collect();

@@ -10,6 +10,7 @@ use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 
 use super::versions::{History, Versions};
 use crate::delta::{Compression, Pack, PackWriter, VersionInfo, merge_from, pack_name};
+use crate::frame::Action;
 use crate::limits::Limits;
 use crate::progress::Work;
 
@@ -57,19 +58,31 @@ pub fn pack_everything(history: &History) -> Result<Folded> {
     let mut folded = Folded::default();
     let mut versions = history.versions()?;
     let tight = |(_, pack): &(String, Pack)| pack.compression() == Compression::Xz;
-    if versions.packs.len() != 1 || !versions.packs.iter().all(tight) || !versions.loose.is_empty()
+    let list = versions.list();
+    let runs = list.split(is_anchor).filter(|run| !run.is_empty()).map(<[_]>::to_vec);
+    let runs: Vec<Vec<VersionInfo>> = runs.collect();
+    let has_file = |version: &VersionInfo| versions.loose.contains_key(&version.timestamp);
+    if versions.packs.len() != runs.len()
+        || !versions.packs.iter().all(tight)
+        || versions.packable().any(has_file)
     {
-        let all: Vec<_> = versions.after_start().cloned().collect();
-        versions.pack(&all, Compression::Xz, &mut folded)?;
+        for run in &runs {
+            versions.pack(run, Compression::Xz, &mut folded)?;
+        }
         versions = history.versions()?;
     }
     fold_log(&mut versions, 1)?;
     Ok(folded)
 }
 
+/// Whether a version is one from whose line in the log the hash chain goes on.
+fn is_anchor(version: &VersionInfo) -> bool {
+    [Action::COMPACT, Action::REPAIR].contains(&version.action)
+}
+
 /// Drops lines of the log that a pack repeats, but for the newest `kept`.
 fn fold_log(versions: &mut Versions, kept: usize) -> Result<()> {
-    let packed = versions.after_start().map(|version| version.timestamp);
+    let packed = versions.packable().map(|version| version.timestamp);
     let packed: HashSet<Timestamp> = packed.filter(|at| versions.is_packed(*at)).collect();
     let lines = versions.log.versions();
     let old = lines.len().saturating_sub(kept.max(1));
@@ -87,11 +100,10 @@ fn fold_log(versions: &mut Versions, kept: usize) -> Result<()> {
 }
 
 impl Versions {
-    /// The versions of which it is known what they changed. The one that a shortened history begins with is never packed: its
-    /// line in the log says that it does.
-    fn after_start(&self) -> impl Iterator<Item = &VersionInfo> {
-        let start = self.start();
-        self.list().iter().filter(move |version| Some(version.timestamp) > start)
+    /// The versions that may be packed: not the one that a shortened history begins with, nor those that stand in the place of
+    /// lost ones. Their lines in the log hold the links from which the chain goes on.
+    fn packable(&self) -> impl Iterator<Item = &VersionInfo> {
+        self.list().iter().filter(|version| !is_anchor(version))
     }
 
     /// Runs of consecutive versions that have small files of their own.
@@ -111,7 +123,9 @@ impl Versions {
 
     fn is_small(&self, version: Timestamp, limits: &Limits) -> Result<bool> {
         let Some(name) = self.loose.get(&version) else { return Ok(false) };
-        if self.bulk()?.binary_search(&version).is_ok() {
+        let at = self.list().binary_search_by_key(&version, |known| known.timestamp);
+        let known = at.ok().and_then(|at| self.list().get(at));
+        if known.is_some_and(is_anchor) || self.bulk()?.binary_search(&version).is_ok() {
             return Ok(false);
         }
         let len = self.history.storage.len(&self.history.path(name))?;
@@ -125,7 +139,7 @@ impl Versions {
         let packs = self.packs.get(start..)?;
         let first = packs.first()?.1.versions().first()?.timestamp;
         let last = packs.last()?.1.versions().last()?.timestamp;
-        let list = self.after_start();
+        let list = self.packable();
         Some(list.filter(|v| (first..=last).contains(&v.timestamp)).cloned().collect())
     }
 
@@ -183,7 +197,13 @@ impl Versions {
         Ok(())
     }
 
-    /// The link of the hash chain at a version. Inside packs links are not stored.
+    /// The link of the hash chain at a version, if it is written down and was not lost.
+    pub fn link(&self, version: Timestamp) -> Option<[u8; 32]> {
+        let link = self.hash_of(version).ok();
+        link.filter(|link| version == Timestamp::ZERO || *link != [0; 32])
+    }
+
+    /// The link of the hash chain at a version, zeros if it was lost. Inside packs links are not stored.
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) where it is not stored.

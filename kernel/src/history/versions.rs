@@ -136,7 +136,11 @@ impl History {
         let full = self.storage.full_path(&path);
         let file = self.storage.open(&path, Access::Read)?;
         let file = file.ok_or_else(|| Error::corrupt("the pack was removed").at_path(&full))?;
-        Pack::open(file).map_err(|error| error.at_path(full).help("restore the file from a backup"))
+        Pack::open(file).map_err(|error| {
+            error
+                .at_path(full)
+                .help("make it anew of what is left: rdb repair; or restore the file from a backup")
+        })
     }
 
     /// Reads a loose delta.
@@ -146,10 +150,13 @@ impl History {
         let bytes = self.storage.read(&path)?.ok_or_else(|| {
             Error::corrupt("the version is in the log, but its delta is missing")
                 .at_path(&full)
-                .help("restore the file from a backup")
+                .help("make it anew of what is left: rdb repair; or restore the file from a backup")
         })?;
-        let delta = DeltaFile::decode(&bytes, &self.codecs)
-            .map_err(|error| error.at_path(&full).help("restore the file from a backup"))?;
+        let delta = DeltaFile::decode(&bytes, &self.codecs).map_err(|error| {
+            error
+                .at_path(&full)
+                .help("make it anew of what is left: rdb repair; or restore the file from a backup")
+        })?;
         if delta.timestamp != version {
             return Err(Error::corrupt("the delta is that of another version").at_path(full));
         }
@@ -366,7 +373,9 @@ impl Versions {
         });
         read.map_err(|error| {
             let path = self.history.storage.full_path(&self.history.path(name));
-            error.at_path(path).help("restore the file from a backup")
+            error
+                .at_path(path)
+                .help("make it anew of what is left: rdb repair; or restore the file from a backup")
         })
     }
 }

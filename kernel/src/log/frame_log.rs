@@ -51,6 +51,15 @@ impl FrameLog {
         Ok(Self { file, end })
     }
 
+    /// The lines that are whole, whatever else the file holds; and how much else there is.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn salvage(storage: &Arc<dyn Storage>) -> Result<(Vec<FrameEvent>, u64)> {
+        let path = "frames/frame.log".to_owned();
+        LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL).salvage(parse)
+    }
+
     /// Whether something follows the last good line.
     ///
     /// # Errors

@@ -24,11 +24,11 @@ use crate::delta::{Compression, merge_from, pack_name, pack_range, without_repea
 use crate::frame::{Action, FrameInfo};
 use crate::storage::{Access, Storage};
 
-const HEADER: &str =
+pub(super) const HEADER: &str =
     "timestamp|frame_id|name|status|tables_affected|committed_at|user|details|crc32";
-const CHECKSUM_CELL: usize = 8;
+pub(super) const CHECKSUM_CELL: usize = 8;
 const FOLDER: &str = "frames";
-const PATH: &str = "frames/index.csv";
+pub(super) const PATH: &str = "frames/index.csv";
 
 /// The index of frames.
 #[derive(Debug)]
@@ -231,6 +231,25 @@ impl FrameIndex {
         Ok(gone + old.len() as u64)
     }
 
+    /// Writes an index of these frames, oldest first: the newest `kept` as lines, the others as a pack.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn rewrite(
+        storage: &Arc<dyn Storage>,
+        mut frames: Vec<Arc<FrameInfo>>,
+        users: &mut UserDictionary,
+        kept: usize,
+    ) -> Result<()> {
+        let file = LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL);
+        let packs = list_packs(&**storage)?;
+        let mut index =
+            Self { storage: Arc::clone(storage), file, lines: Vec::new(), end: 0, packs };
+        let newer = frames.split_off(frames.len().saturating_sub(kept));
+        index.write_pack(frames, users, Compression::Zstd)?;
+        index.keep_lines(newer, users)
+    }
+
     /// Moves all lines but the newest `kept` into a pack.
     fn pack_lines(&mut self, users: &mut UserDictionary, kept: usize) -> Result<()> {
         let mut old = self.lines.clone();
@@ -310,7 +329,9 @@ impl FrameIndex {
 
     fn in_pack(&self, pack: &FramePack, error: Error) -> Error {
         let path = self.storage.full_path(&path_of(pack.first, pack.last));
-        error.at_path(path).help("restore the file from a backup")
+        error
+            .at_path(path)
+            .help("make it anew of what is left: rdb repair; or restore the file from a backup")
     }
 }
 
@@ -351,7 +372,7 @@ fn to_cells(frame: &FrameInfo, users: &mut UserDictionary) -> Vec<String> {
     ]
 }
 
-fn parse(cells: &[Cow<'_, str>], users: &UserDictionary) -> Option<FrameInfo> {
+pub(super) fn parse(cells: &[Cow<'_, str>], users: &UserDictionary) -> Option<FrameInfo> {
     let [timestamp, id, name, _status, _count, wall, user, details, _crc32] = cells else {
         return None;
     };

@@ -78,6 +78,27 @@ impl LogFile {
         Ok((found, end))
     }
 
+    /// What `parse` makes of all lines that are whole, whatever stands between them; and how many are not.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn salvage<T>(
+        &self,
+        mut parse: impl FnMut(&[Cow<'_, str>]) -> Option<T>,
+    ) -> Result<(Vec<T>, u64)> {
+        let text = self.storage.read(&self.path)?.unwrap_or_default();
+        let (mut found, mut cells, mut bad) = (Vec::new(), Vec::new(), 0);
+        for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let good = self.check(line, &mut cells);
+            match good.then(|| parse(&cells)).flatten() {
+                Some(line) => found.push(line),
+                None if number == 0 && line.trim_ascii_end() == self.header.as_bytes() => {}
+                None => bad += 1,
+            }
+        }
+        Ok((found, bad))
+    }
+
     /// The cells of a line; `false` if it is not whole or its checksum does not match.
     fn check<'t>(&self, line: &'t [u8], cells: &mut Vec<Cow<'t, str>>) -> bool {
         let Some(line) = line.strip_suffix(b"\n") else { return false };
@@ -166,7 +187,7 @@ impl LogFile {
         Error::corrupt("the line is damaged")
             .at_path(self.storage.full_path(&self.path))
             .at_line(line)
-            .help("restore the file from a backup")
+            .help("make it anew of what is left: rdb repair; or restore the file from a backup")
     }
 }
 

@@ -6,6 +6,7 @@ mod dictionary;
 mod versions;
 mod frame_pack;
 mod frames;
+mod salvage;
 mod frame_cache;
 mod frame_log;
 
@@ -14,4 +15,5 @@ pub use frame_cache::{FrameCache, KnownFrames};
 pub use frame_log::{FrameEvent, FrameLog};
 pub use frames::{FrameIndex, NotAfter};
 pub use lines::LogFile;
+pub use salvage::Salvaged;
 pub use versions::{Version, VersionLog, chain_hash, from_hex, to_hex};

@@ -11,6 +11,7 @@
 //! `chain_hash`), so that no version can be changed or left out unnoticed.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{NodeId, Result, TableName, Timestamp};
@@ -101,6 +102,34 @@ impl VersionLog {
             Some(version)
         })?;
         Ok(Self { file, versions, end })
+    }
+
+    /// The lines that are whole, whatever else the file holds; and whether it holds nothing else.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn salvage(storage: &Arc<dyn Storage>, table: &TableName) -> Result<(Vec<Version>, bool)> {
+        let path = format!("tables/{table}/version.log");
+        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        let (versions, bad) = file.salvage(parse)?;
+        let by_time: BTreeMap<_, _> = versions.iter().map(|v| (v.timestamp, v.clone())).collect();
+        let is_whole =
+            bad == 0 && versions.is_sorted_by(|one, other| one.timestamp < other.timestamp);
+        Ok((by_time.into_values().collect(), is_whole))
+    }
+
+    /// Writes a log anew.
+    ///
+    /// # Errors
+    /// Those of the storage.
+    pub fn rewrite(
+        storage: &Arc<dyn Storage>,
+        table: &TableName,
+        versions: Vec<Version>,
+    ) -> Result<()> {
+        let path = format!("tables/{table}/version.log");
+        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        Self { file, versions: Vec::new(), end: 0 }.replace(versions)
     }
 
     /// Whether something follows the last good line.

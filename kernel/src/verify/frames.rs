@@ -7,7 +7,7 @@ use reedbase_plugin_api::{Error, ErrorKind, FrameId, Result, TableName, Timestam
 
 use super::report::{Concern, Report};
 use super::table::TableFacts;
-use crate::frame::FrameInfo;
+use crate::frame::{Action, FrameInfo};
 use crate::journal::{OpenFile, path_of};
 use crate::log::{FrameIndex, FrameLog, UserDictionary, to_hex};
 use crate::storage::Storage;
@@ -84,8 +84,8 @@ fn check_versions(
                 tables.next().map(|(_, action)| *action)
             });
             let unknown = action.is_none() && (journal_is_whole || *version <= newest);
-            let other =
-                facts.start != Some(*version) && action.is_some_and(|action| action != link.action);
+            let stands_in = [Action::COMPACT, Action::REPAIR].contains(&link.action);
+            let other = !stands_in && action.is_some_and(|action| action != link.action);
             if unknown || other {
                 let error = match unknown {
                     true => Error::corrupt("no frame made this version"),
@@ -111,13 +111,14 @@ fn check_frames(
             let known = facts.is_some_and(|facts| {
                 !facts.whole
                     || facts.start.is_some_and(|start| *timestamp < start)
+                    || facts.gaps.iter().any(|(from, to)| from < timestamp && timestamp < to)
                     || facts.links.contains_key(timestamp)
             });
             if !known && !in_journal.contains(timestamp) {
                 let error = Error::corrupt("the version that the frame made is missing");
                 let error = error.at_table(table.as_str()).at_frame(*timestamp);
                 report.add(Concern::Damaged, error.help(
-                    "restore the folder from a backup; else the table goes on without this part of the frame",
+                    "restore the folder from a backup; else the table goes on without this part of the frame (rdb repair)",
                 ));
             }
         }

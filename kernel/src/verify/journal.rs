@@ -69,9 +69,11 @@ fn check_marks(
             let path = table_path(name, file);
             if storage.len(&path)?.is_none() {
                 let error = Error::corrupt(what).at_path(storage.full_path(&path));
-                report.add(Concern::Damaged, error.help(
-                    "restore the file from a backup before anything is written: the history is there",
-                ));
+                report.add(
+                    Concern::Damaged,
+                    error
+                        .help("make it anew of the history before anything is written: rdb repair"),
+                );
             }
         }
     }

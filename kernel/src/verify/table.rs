@@ -28,6 +28,8 @@ pub(super) struct TableFacts {
     pub(super) whole: bool,
     /// The version that the history begins with, if it was shortened.
     pub(super) start: Option<Timestamp>,
+    /// Versions that were lost: those after one and before another, which says what they did together.
+    pub(super) gaps: Vec<(Timestamp, Timestamp)>,
 }
 
 /// A version.
@@ -229,10 +231,12 @@ impl<'a> Walk<'a> {
                 let torn = VersionLog::read(storage, name).and_then(|log| log.is_torn());
                 report.note_torn(storage.full_path(&table_path(name, "version.log")), torn);
                 let start = versions.start();
+                let bridges = versions.list().iter().filter(|v| v.action == Action::REPAIR);
+                let gaps = bridges.map(|version| (version.base, version.timestamp)).collect();
                 Some(Self {
                     versions,
                     report,
-                    facts: TableFacts { whole: true, start, ..TableFacts::default() },
+                    facts: TableFacts { whole: true, start, gaps, ..TableFacts::default() },
                     hash: Some([0; 32]),
                     table: None,
                     applies: true,
@@ -297,12 +301,12 @@ impl<'a> Walk<'a> {
 
     /// The next link of the chain, held against the one that is written down.
     fn link(&mut self, version: &VersionInfo, changeset: &Changeset) -> Option<[u8; 32]> {
-        let stored = self.versions.hash_of(version.timestamp).ok();
-        if self.versions.start() == Some(version.timestamp) {
-            // What it changed is not known any more: the chain goes on from its link.
+        let stored = self.versions.link(version.timestamp);
+        if [Action::COMPACT, Action::REPAIR].contains(&version.action) {
+            // What it changed once is not known any more: the chain goes on from its link.
             return stored;
         }
-        let before = self.hash.or_else(|| self.versions.hash_of(version.base).ok());
+        let before = self.hash.or_else(|| self.versions.link(version.base));
         let hash = before.and_then(|before| link_of(&before, version, changeset).ok());
         let Some(hash) = hash else { return stored };
         if stored.is_some_and(|stored| stored != hash) {

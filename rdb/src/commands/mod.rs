@@ -25,6 +25,7 @@ pub(crate) mod watch;
 pub(crate) mod checkpoint;
 pub(crate) mod compact;
 pub(crate) mod verify;
+pub(crate) mod repair;
 pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod dict;
@@ -87,6 +88,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Checkpoint(command) => command.run(global, output),
         Command::Compact(command) => command.run(global, output),
         Command::Verify(command) => command.run(global, output),
+        Command::Repair(command) => command.run(global, output),
         Command::BackupCreate(command) => command.run(global, output),
         Command::BackupList(command) => command.run(output),
         Command::BackupRestore(command) => command.run(output),

@@ -1,8 +1,10 @@
 //! Durable commits: one row at a time, from one thread, from many threads, from many processes.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -181,22 +183,34 @@ pub fn processes(settings: &Settings, report: &mut Report) {
     let frames = settings.rounds(1000) as u64;
     let run = |kind: &str| -> (f64, f64) {
         let program = std::env::current_exe().expect("this program");
-        let start = Instant::now();
-        let children: Vec<_> = (0..PROCESSES)
-            .map(|number| {
-                let mut child = std::process::Command::new(&program);
-                child.args(["--child", kind]).arg(folder.path());
-                child.args([number, settings.middle(), frames].map(|n| n.to_string()));
-                child.stdout(std::process::Stdio::piped()).spawn().expect("a child")
-            })
-            .collect();
-        let slow = children.into_iter().map(|child| {
-            let output = child.wait_with_output().expect("the child ends");
-            assert!(output.status.success(), "a process failed");
-            String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().unwrap_or(f64::NAN)
+        let children = (0..PROCESSES).map(|number| {
+            let mut child = std::process::Command::new(&program);
+            child.args(["--child", kind]).arg(folder.path());
+            child.args([number, settings.middle(), frames].map(|n| n.to_string()));
+            child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a child")
         });
+        let mut children: Vec<_> = children.collect();
+        let line = |child: &mut Child| {
+            let mut line = String::new();
+            let output = child.stdout.as_mut().expect("it is piped");
+            BufReader::with_capacity(1, output).read_line(&mut line).expect("the child speaks");
+            line
+        };
+        // They begin together, with the table loaded.
+        for child in &mut children {
+            assert_eq!(line(child), "ready\n");
+        }
+        let start = Instant::now();
+        for child in &mut children {
+            child.stdin.as_mut().expect("it is piped").write_all(b"go\n").expect("the child hears");
+        }
+        let slow = children.iter_mut().map(|child| line(child).trim().parse().unwrap_or(f64::NAN));
         let slow = slow.fold(0.0, f64::max);
-        ((PROCESSES * frames) as f64 / start.elapsed().as_secs_f64(), slow)
+        let took = start.elapsed().as_secs_f64();
+        for child in &mut children {
+            assert!(child.wait().expect("the child ends").success(), "a process failed");
+        }
+        ((PROCESSES * frames) as f64 / took, slow)
     };
     let (mut ours, mut floors, mut slow, mut appends) = (vec![], vec![], vec![], vec![]);
     for _ in 0..3 {
@@ -238,6 +252,8 @@ pub fn child(args: &[String]) {
     }
     // What is there already makes no frame: each process writes numbers of its own.
     let run = u64::from(std::process::id()) * 10_000;
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new()).expect("the word to begin");
     let mut times = Vec::new();
     for done in 0..frames {
         let act = || match &database {

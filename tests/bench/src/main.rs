@@ -22,6 +22,7 @@ mod undo;
 mod outside;
 mod frames;
 mod verify;
+mod repair;
 mod replay;
 mod seeds;
 
@@ -57,7 +58,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 19] = [
+const PARTS: [Part; 21] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -75,6 +76,8 @@ const PARTS: [Part; 19] = [
     ("adopt", outside::edits),
     ("status", outside::status),
     ("verify", verify::speed),
+    ("repair", repair::lost_table),
+    ("compact", repair::compact),
     ("replay", replay::real_days),
     ("seeds", seeds::promised),
 ];
