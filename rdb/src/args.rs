@@ -232,6 +232,9 @@ pub(crate) enum Command {
     /// Merge two sides of a file, as git asks for it
     #[command(name = "git:merge")]
     GitMerge(commands::git_merge::GitMerge),
+    /// Merge the frames of databases on which git merge stopped
+    #[command(name = "git:resolve")]
+    GitResolve(commands::git_resolve::GitResolve),
     /// Write databases before a git commit, as git asks for it
     #[command(name = "git:checkpoint")]
     GitCheckpoint(commands::git_merge::GitCheckpoint),

@@ -32,7 +32,7 @@ pub use reedbase_kernel::database::{
     FrameEntry, FrameReport, FrameStatus, Keep, MergedText, NewTable, OlderRows, OnConflict,
     OpenConflict, OpenOptions, OutsideEdit, PastConflict, Pick, Preview, Restoring, Row, RowDiff,
     RowName, RowVersion, SETTINGS, Snapshot, Status, TableAt, TableCopy, TableStatus, TableVersion,
-    Transaction, UncommittedFrame, VersionPlace,
+    TakenIn, Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::journal::Standing;

@@ -53,5 +53,7 @@ mod processes;
 mod killed;
 /// History that was removed on purpose.
 mod compact;
+/// Copies of one database that went on apart.
+mod copies;
 /// What writers rely on, and what becomes of it.
 mod writers;

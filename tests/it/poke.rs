@@ -155,7 +155,7 @@ pub(crate) fn answers(database: &Database) -> Result<Answers> {
 
 /// Files that hold nothing of the database's content.
 pub(crate) fn is_beside(path: &str) -> bool {
-    path == ".gitignore" || path.ends_with("lock")
+    path.starts_with(".git") || path.ends_with("lock")
 }
 
 /// Bytes of a segment that hold nothing, or fill a record up: nothing depends on them.

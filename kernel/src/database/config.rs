@@ -19,6 +19,9 @@ const RETENTION_DAYS: i64 = 365;
 /// What stays out of git: the journal, the cache and the locks belong to one machine.
 const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n*.old\n";
 
+/// git leaves the bytes of all files as they are: no line end becomes another.
+const GIT_ATTRIBUTES: &str = "* -text\n";
+
 /// The settings of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,14 +98,13 @@ impl Config {
         getrandom::fill(&mut bits)
             .map_err(|source| Error::io("draw a random number", "", source.into()))?;
         let node = NodeId::from_bits(u64::from_le_bytes(bits));
-        for folder in ["", "journal", "tables", "frames", "registry"] {
-            storage.create_folder(folder)?;
-        }
+        create_folders(&**storage)?;
         // What is there without settings was left by a crash while the database was made: nobody's edit.
         storage.remove(registry::MARK_PATH)?;
         registry::write(&**storage, ACTIONS_PATH, actions_text().as_bytes())?;
         UserDictionary::new(now).write(storage)?;
         storage.replace(".gitignore", GIT_IGNORE.as_bytes())?;
+        storage.replace(".gitattributes", GIT_ATTRIBUTES.as_bytes())?;
         let mut document = DocumentMut::new();
         document.insert("format", value(FORMAT));
         document.insert("node", value(node.to_string()));
@@ -112,6 +114,12 @@ impl Config {
         registry::complete(&**storage)?;
         Ok(Self { node, frame_retention_days: RETENTION_DAYS, history_keep: Keep::All })
     }
+}
+
+/// Makes the folders of a database. git keeps none that is empty: a clone lacks them.
+pub(super) fn create_folders(storage: &dyn Storage) -> Result<()> {
+    let folders = ["", "journal", "tables", "frames", "registry"];
+    folders.iter().try_for_each(|folder| storage.create_folder(folder))
 }
 
 /// What `frame.retention.days` says; `None` if that is no number of days.

@@ -217,6 +217,10 @@ impl Fitting<'_> {
         }
         let snapshot = Snapshot::new(Arc::clone(self.state), Arc::clone(&self.inner.store));
         let past = Past::of(&snapshot, self.name.as_str())?;
+        if !past.timestamps().any(|version| version == before.version()) {
+            // That of another copy of the database.
+            return Ok(origins(before.shape().columns(), head.shape().columns()));
+        }
         for (_, changeset) in past.changes(before.version(), head.version())? {
             let Some(shape) = &changeset.before else { continue };
             all = then(&all, &origins(shape.columns(), changeset.after.columns()));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reedbase_plugin_api::{Error, ErrorKind, Result, TableName};
 
-use super::config::Config;
+use super::config::{Config, create_folders};
 use super::flush::Flush;
 use crate::clock::Clock;
 use crate::delta::Codecs;
@@ -108,6 +108,9 @@ impl Inner {
             let held = lock.as_deref().map(|lock| LockGuard::new(lock, LockMode::Exclusive));
             let _held = held.transpose()?;
             let access = if lock.is_some() { Access::Write } else { Access::Read };
+            if lock.is_some() && storage.list("journal")?.is_empty() {
+                create_folders(&*storage)?;
+            }
             Head::open(&storage, &store, access, lock.is_some())?
         };
         let (position, file) = (head.journal.position(), head.journal.file());
@@ -270,7 +273,9 @@ impl Head {
                 tables.push((name, mark));
             }
         }
-        let (journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
+        let (mut journal, scan) = Journal::open(Arc::clone(storage), access, cut)?;
+        // Where the folder came from elsewhere, by git say, its journal did not come along.
+        journal.go_on_from(tables.iter().map(|(_, mark)| mark.version).max().unwrap_or_default());
         let mut state = State::new(tables);
         for frame in &scan.frames {
             state = state.advance(frame, &[], store)?;

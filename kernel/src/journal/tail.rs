@@ -7,7 +7,7 @@ use reedbase_plugin_api::{Error, ErrorKind, Result, Timestamp};
 use super::record::{HEADER, Header, encode_frame, read_frame};
 use super::segment::{Before, START, Segment, State, Window, segment_name, segment_number};
 use crate::frame::FrameRecord;
-use crate::storage::{Access, File, Storage};
+use crate::storage::{Access, File, MemoryStorage, Storage};
 
 /// A place in the journal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,11 @@ impl Journal {
         for number in numbers {
             segments.extend(Segment::open(&*storage, number, access)?);
         }
+        let storage = match (segments.is_empty(), access) {
+            // Nobody may write here, and nobody did: the journal is one that holds nothing.
+            (true, Access::Read) => Arc::new(MemoryStorage::new()),
+            _ => storage,
+        };
         if segments.is_empty() {
             segments.push(Segment::create(&*storage, 1, Before::default())?);
         }
@@ -127,6 +132,11 @@ impl Journal {
     /// The timestamp of the newest frame.
     pub fn newest(&self) -> Timestamp {
         self.newest
+    }
+
+    /// Later frames come after this one, whether or not the journal knows it.
+    pub fn go_on_from(&mut self, newest: Timestamp) {
+        self.newest = self.newest.max(newest);
     }
 
     /// How many frames this node made.

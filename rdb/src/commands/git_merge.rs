@@ -41,6 +41,14 @@ pub(crate) struct GitCheckpoint {}
 impl GitMerge {
     pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
         let path = self.path.as_ref().map_or(self.ours.as_path(), |path| Path::new(path));
+        if is_in_database(path) {
+            // Ours stays as it is, in conflict.
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("{} belongs to a database that both sides changed", path.display()),
+            )
+            .help("merge the database frame by frame: rdb git:resolve"));
+        }
         let merged = match self.merge(path) {
             Ok(merged) => merged,
             // Not tables as we know them: what git would have done.
@@ -123,6 +131,13 @@ impl GitCheckpoint {
         }
         Ok(())
     }
+}
+
+/// Whether a file is one of a database. git names it from the top of the working tree, where it runs this.
+fn is_in_database(path: &Path) -> bool {
+    path.ancestors().skip(1).any(|folder| {
+        folder.join("config.toml").is_file() && folder.join("registry/users.dict").is_file()
+    })
 }
 
 fn write(path: &Path, text: &[u8]) -> Result<()> {

@@ -32,6 +32,7 @@ pub(crate) mod dict;
 pub(crate) mod databases;
 pub(crate) mod git;
 pub(crate) mod git_merge;
+pub(crate) mod git_resolve;
 pub(crate) mod shell;
 
 use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
@@ -100,6 +101,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::GitInstall(command) => command.run(output),
         Command::GitDiff(command) => command.run(output),
         Command::GitMerge(command) => command.run(output),
+        Command::GitResolve(command) => command.run(global, output),
         Command::GitCheckpoint(command) => command.run(global, output),
         Command::Completions(command) => command.run(output),
         Command::Man(command) => command.run(output),
