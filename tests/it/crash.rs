@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reedbase::storage::{Fault, FaultyStorage, MemoryStorage};
+use reedbase::storage::{Fault, FaultyStorage, MemoryStorage, Storage};
+use reedbase::verify::{Concern, verify};
 use reedbase::{Checkpoints, Limits, OpenOptions, Timestamp};
 
 use crate::script::{Content, Interpreter, commands, content, is_removed, past, scripts};
@@ -94,6 +95,10 @@ fn check_image(
     assert_eq!(content(&database).unwrap(), with_more, "{context}");
     drop(database);
     check_past(&open().unwrap(), expected, context);
+    let disk: Arc<dyn Storage> = storage.clone();
+    let found = verify(&disk).unwrap().findings;
+    let damaged: Vec<_> = found.iter().filter(|f| f.concern == Concern::Damaged).collect();
+    assert!(damaged.is_empty(), "{context}: {damaged:#?}");
     let again = content(&open().unwrap()).unwrap_or_else(|error| panic!("{context}: {error:?}"));
     assert_eq!(again, with_more, "{context}");
 }

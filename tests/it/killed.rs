@@ -42,8 +42,9 @@ fn kill(mut child: Child) -> usize {
     told.split_inclusive('\n').filter(|line| line.ends_with('\n')).count()
 }
 
-/// Processes that write at the same time are killed, again and again, wherever they are: every frame that was acknowledged
-/// is there, no frame is there in part, and the others go on.
+/// Processes that write at the same time are killed, again and again, wherever they are, while others write files, pack them and
+/// remove history, and are killed, too: every frame that was acknowledged is there, no frame is there in part, and the others
+/// go on. `KILL_ROUNDS` sets how many rounds there are.
 #[test]
 fn processes_that_are_killed_lose_nothing_they_were_told() {
     let mut random = Random(2);
@@ -61,11 +62,16 @@ fn processes_that_are_killed_lose_nothing_they_were_told() {
     for round in 0..rounds() {
         let names: Vec<String> = (0..WRITERS).map(|n| format!("w{round}x{n}")).collect();
         let children: Vec<Child> = names.iter().map(|name| start(&path, name)).collect();
+        let keepers = [(); 2].map(|()| start(&path, "keeper"));
         std::thread::sleep(Duration::from_millis(20 + random.below(80)));
         for (name, child) in names.into_iter().zip(children) {
             told.push((name, kill(child)));
             kills += 1;
             std::thread::sleep(Duration::from_millis(random.below(15)));
+        }
+        for keeper in keepers {
+            kill(keeper);
+            kills += 1;
         }
         check(&database, &told);
         if round % 10 == 0 {
@@ -80,6 +86,9 @@ fn processes_that_are_killed_lose_nothing_they_were_told() {
 }
 
 fn check(database: &Database, told: &[(String, usize)]) {
+    // The clocks of the writers jump back; time in the database does not.
+    let frames = database.frames().unwrap();
+    assert!(frames.is_sorted_by(|one, other| one.timestamp < other.timestamp));
     let snapshot = database.snapshot().unwrap();
     let keys = |table: &str| -> BTreeSet<String> {
         let rows = snapshot.rows(table).unwrap();

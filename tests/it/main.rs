@@ -55,5 +55,7 @@ mod killed;
 mod compact;
 /// Copies of one database that went on apart.
 mod copies;
+/// All of it at once.
+mod together;
 /// What writers rely on, and what becomes of it.
 mod writers;

@@ -58,6 +58,11 @@ impl Database {
         let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
         for (name, _, start) in self.starts(tables, how)? {
+            // What was committed meanwhile is in the journal alone.
+            let start = start.min(inner.store.versions(&name)?.newest());
+            if start == Timestamp::ZERO {
+                continue;
+            }
             let snapshot = self.newest()?;
             TableFile::new(inner, find_table(snapshot.state(), name.as_str())?).remove_old()?;
             let current = snapshot.table(name.as_str())?;

@@ -156,12 +156,12 @@ impl<'a> TableFile<'a> {
             Some(mark) if is_file_of(&file, mark)? => {
                 self.storage().rename(&displaced, &self.path("current.csv.old"))?;
                 // A copy: without its mark nobody would know what the table is, if this is as far as it gets.
-                self.storage().write_new(&self.path("mark.old"), mark.to_text().as_bytes())
+                self.storage().replace(&self.path("mark.old"), mark.to_text().as_bytes())
             }
             Some(mark) if self.is_adopted(&aside(CURRENT))? => {
                 let mark = mark.of_file(&read_all(&*file)?, &file.stat()?);
                 self.storage().rename(&displaced, &self.path("current.csv.old"))?;
-                self.storage().write_new(&self.path("mark.old"), mark.to_text().as_bytes())
+                self.storage().replace(&self.path("mark.old"), mark.to_text().as_bytes())
             }
             _ => self.keep(&aside(CURRENT), EDITED, old.map_or(Timestamp::ZERO, |m| m.version)),
         }
@@ -180,7 +180,7 @@ impl<'a> TableFile<'a> {
             Some(mark) => {
                 self.look_at_old()?;
                 self.storage().rename(&left, &self.path("current.csv.old"))?;
-                self.storage().write_new(&self.path("mark.old"), mark.to_text().as_bytes())
+                self.storage().replace(&self.path("mark.old"), mark.to_text().as_bytes())
             }
             None => self.keep(&aside(CURRENT), EDITED, old.map_or(Timestamp::ZERO, |m| m.version)),
         }
