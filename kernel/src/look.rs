@@ -98,6 +98,7 @@ pub fn look(storage: &dyn Storage, table: &TableName, hashes: &Hashes) -> Result
     let current = Mark::read(storage, table, "mark")?;
     // A mark that was torn by a crash while it was written was never valid.
     let next = Mark::read(storage, table, "mark.next").ok().flatten();
+    let is_first = current.is_none();
     let marks: Vec<Mark> = [next, current].into_iter().flatten().collect();
     let Some(newest) = marks.last() else { return Ok(None) };
     let schema = !is_schema_of(storage, table, &marks)?;
@@ -110,6 +111,8 @@ pub fn look(storage: &dyn Storage, table: &TableName, hashes: &Hashes) -> Result
         Some((mark, file)) => {
             Look { mark, file: Some(file), edited: Edited { table: false, schema } }
         }
+        // The first file of the table was about to get its name when a crash came: the journal has it all.
+        None if is_first => return Ok(None),
         None => {
             let edited = Edited { table: true, schema };
             Look { mark: newest.clone(), file: None, edited }

@@ -276,7 +276,7 @@ fn a_file_that_is_missing_is_found() {
     let [_, files] = database('v');
     // Derived, or beside the content; a whole copy only saves time.
     let not_needed = [
-        ".gitignore",
+        ".git",
         "cache/",
         ".snapshot.csv",
         ".old",

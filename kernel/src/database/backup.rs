@@ -118,7 +118,7 @@ fn files(storage: &dyn Storage, frame: Timestamp) -> Result<Vec<String>> {
             }
         }
     }
-    files.extend([".gitignore", "config.toml"].map(str::to_owned));
+    files.extend([".gitattributes", ".gitignore", "config.toml"].map(str::to_owned));
     Ok(files)
 }
 

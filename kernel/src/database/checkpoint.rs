@@ -247,11 +247,23 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
     if !worth_it || !settled {
         return Ok(());
     }
+    finish_swaps(inner, &head.state)?;
     sync_found(inner)?;
     inner.store.storage().remove_unfinished("journal")?;
     head.journal.roll()?;
     head.journal.remove_old_segments()?;
     inner.note(&head);
+    Ok(())
+}
+
+/// Completes what a crash left of exchanges: from here on nothing but the marks says what the journal said.
+fn finish_swaps(inner: &Inner, state: &State) -> Result<()> {
+    for table in state.tables() {
+        let file = TableFile::new(inner, table);
+        if file.storage().stat(&file.path("mark.next"))?.is_some() {
+            file.finish_last_swap()?;
+        }
+    }
     Ok(())
 }
 
