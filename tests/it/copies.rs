@@ -54,6 +54,24 @@ fn edit(database: &Database, random: &mut Random, side: usize, step: u64) {
         }
     }
     transaction.commit().unwrap();
+    if random.below(10) == 0 {
+        park(database, random, &format!("parked {step}"));
+    }
+}
+
+/// Two change one cell, and one of them waits in the table of conflicts.
+fn park(database: &Database, random: &mut Random, value: &str) {
+    let key = random.below(8).to_string();
+    if database.snapshot().unwrap().get("one", &key).unwrap().is_none() {
+        return;
+    }
+    let [ours, theirs] = ["x", "y"].map(|who| {
+        let mut transaction = database.begin().unwrap();
+        transaction.update("one", &key, [("c", format!("{value} {who}"))]).unwrap();
+        transaction
+    });
+    ours.commit().unwrap();
+    assert_eq!(theirs.commit_parking().unwrap().parked.len(), 1);
 }
 
 /// Each takes in what the other did. Where nothing is disputed both hold the same then; every frame is there under its name, once.

@@ -2,11 +2,11 @@
 
 use reedbase_plugin_api::{Changeset, Result, TableName, Timestamp};
 
-use super::compare::changeset;
+use super::compare::{changeset, compare};
 use super::transaction::Whole;
 use crate::frame::{Action, Adopted};
 use crate::merge::Conflict;
-use crate::table::{Difference, Edit, Table};
+use crate::table::{Difference, Edit, Stamp, Table};
 
 /// What a frame does to one table, fitted to the newest state.
 #[derive(Debug, Clone)]
@@ -61,6 +61,28 @@ impl Fitted {
         let changeset = changeset(&before, &after, Difference::lines(removed, added))?;
         let (before, edit) = (Some(before), Some(Box::new(edit.clone())));
         Ok(Self { name: name.clone(), before, action, changeset, after, adopted: None, edit })
+    }
+
+    /// What it becomes, to be edited on.
+    pub(super) fn editing(&self, stamp: &Stamp) -> Edit {
+        match &self.edit {
+            Some(edit) => (**edit).clone(),
+            None => Edit::new(self.after.clone(), stamp.clone()),
+        }
+    }
+
+    /// The same with more edits: those of [`editing`](Self::editing), and others.
+    pub(super) fn edited(&self, edit: &Edit) -> Result<Self> {
+        let made = match (&self.edit, &self.before) {
+            (Some(_), _) => Self::rows(&self.name, edit, self.action)?,
+            (None, Some(before)) => {
+                let after = edit.table().flatten()?;
+                let changeset = compare(&before.flatten()?, &after)?;
+                Self { changeset, after, ..self.clone() }
+            }
+            (None, None) => Self::new_table(&self.name, edit.table().flatten()?)?,
+        };
+        Ok(Self { adopted: self.adopted, ..made })
     }
 
     /// A whole table in the place of another.

@@ -11,7 +11,6 @@ use reedbase_plugin_api::{
     Bytes, Column, ColumnType, LineEnd, Result, Schema, Shape, TableName, Timestamp, row,
 };
 
-use super::compare::compare;
 use super::fitted::Fitted;
 use super::resolve::Pick;
 use super::row::Row;
@@ -54,8 +53,7 @@ pub(super) fn park(
 ) -> Result<Fitted> {
     let name = table_name()?;
     let mut edit = match &known {
-        Some(Fitted { edit: Some(edit), .. }) => (**edit).clone(),
-        Some(fitted) => Edit::new(fitted.after.clone(), stamp.clone()),
+        Some(fitted) => fitted.editing(stamp),
         None => Edit::new(table.map_or_else(empty, |table| Ok(table.clone()))?, stamp.clone()),
     };
     for conflict in conflicts {
@@ -68,17 +66,7 @@ pub(super) fn park(
         }
     }
     match (known, table) {
-        (Some(fitted), _) => match (&fitted.edit, &fitted.before) {
-            (None, Some(before)) => {
-                let after = edit.table().flatten()?;
-                let changeset = compare(&before.flatten()?, &after)?;
-                Ok(Fitted { changeset, after, ..fitted })
-            }
-            _ => {
-                let rows = Fitted::rows(&name, &edit, fitted.action)?;
-                Ok(Fitted { adopted: fitted.adopted, ..rows })
-            }
-        },
+        (Some(fitted), _) => fitted.edited(&edit),
         (None, Some(_)) => Fitted::rows(&name, &edit, Action::CONFLICT),
         (None, None) => Fitted::new_table(&name, edit.finish()?.0.flatten()?),
     }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Column, Result, Schema, Shape, TableName, Timestamp, row};
 
-use super::compare::compare;
 use super::fitted::{Fit, Fitted};
 use super::inner::Inner;
 use super::past::Past;
@@ -22,7 +21,7 @@ use crate::merge::{Conflict, ConflictKind, fits, row_json};
 use crate::schema;
 use crate::state::State;
 use crate::store::retry;
-use crate::table::{Edit, Key, Stamp, Table};
+use crate::table::{Key, Stamp, Table};
 
 /// Withholds what would break a rule. Tables that it would need and that are not loaded yet are named in the fit.
 pub(super) fn check(
@@ -77,12 +76,7 @@ fn began(transaction: &Transaction, name: &TableName, work: &Work) -> Timestamp 
 
 /// Takes what is disputed out of what a table becomes.
 fn withhold(fitted: &mut Fitted, conflicts: &[Conflict]) -> Result<()> {
-    let whole = fitted.edit.is_none();
-    let after = fitted.after.clone();
-    let mut edit = match fitted.edit.take() {
-        Some(edit) => *edit,
-        None => Edit::new(after.clone(), Stamp::new(after.version())),
-    };
+    let mut edit = fitted.editing(&Stamp::new(fitted.after.version()));
     for conflict in conflicts {
         let key = Key::from_parts(&conflict.key);
         let shape = Arc::clone(edit.table().shape());
@@ -97,15 +91,7 @@ fn withhold(fitted: &mut Fitted, conflicts: &[Conflict]) -> Result<()> {
             _ => edit.put(&key, head)?,
         }
     }
-    let made = match (&fitted.before, whole) {
-        (Some(before), true) => {
-            let after = edit.table().flatten()?;
-            let changeset = compare(before, &after)?;
-            Fitted { changeset, after, ..fitted.clone() }
-        }
-        _ => Fitted::rows(&fitted.name, &edit, fitted.action)?,
-    };
-    *fitted = Fitted { adopted: fitted.adopted, ..made };
+    *fitted = fitted.edited(&edit)?;
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use super::inner::Inner;
 use super::parked::CONFLICTS;
 use super::snapshot::Snapshot;
 use super::table_file::TableFile;
+use crate::schema;
+use crate::state::TableState;
 
 /// How a database stands.
 #[derive(Debug, Clone)]
@@ -37,6 +39,17 @@ pub struct TableStatus {
     pub edited_outside: bool,
     /// The files beside `current.csv` that hold an edit which could not stay there.
     pub kept: Vec<String>,
+    /// Columns whose merge driver this program does not have, with its id: what two sides change there is a conflict.
+    pub unknown_drivers: Vec<(String, String)>,
+}
+
+/// The columns of a table whose merge driver is not there.
+fn unknown_drivers(inner: &Inner, table: &TableState) -> Vec<(String, String)> {
+    let text = table.schema_text().and_then(|text| std::str::from_utf8(text).ok());
+    let columns = text.and_then(|text| schema::parse(text).ok()).map(|schema| schema.columns);
+    let named =
+        columns.into_iter().flatten().filter_map(|column| Some((column.name, column.merge?)));
+    named.filter(|(_, id)| inner.drivers.get(id).is_none()).collect()
 }
 
 pub(super) fn status(inner: &Inner, snapshot: &Snapshot) -> Result<Status> {
@@ -52,6 +65,7 @@ pub(super) fn status(inner: &Inner, snapshot: &Snapshot) -> Result<Status> {
             behind: state.pending_len(),
             edited_outside: file.edited()?.any(),
             kept: file.kept()?,
+            unknown_drivers: unknown_drivers(inner, state),
         });
     }
     let parked = tables.iter().find(|table| table.name.as_str() == CONFLICTS);

@@ -24,6 +24,7 @@
 mod record;
 mod segment;
 mod tail;
+mod append;
 mod cut;
 mod open_frame;
 

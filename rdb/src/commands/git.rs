@@ -69,7 +69,7 @@ impl Install {
             text.lines().filter(|line| ![ATTRIBUTE, OLD_ATTRIBUTE].contains(line)).collect();
         lines.extend((!self.remove).then_some(ATTRIBUTE));
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        write(&attributes, &text)?;
+        write(&attributes, text.as_bytes())?;
         if output.is_json() {
             return output.json(&json!({"attributes": attributes, "installed": !self.remove}));
         }
@@ -100,7 +100,7 @@ impl Install {
             }
             (_, true) => Ok(()),
             (_, false) => {
-                write(&path, &format!("{HOOK}{} git:checkpoint\n", command()?))?;
+                write(&path, format!("{HOOK}{} git:checkpoint\n", command()?).as_bytes())?;
                 let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
                 std::fs::set_permissions(&path, executable)
                     .map_err(|source| Error::io("make executable", path, source))
@@ -168,7 +168,7 @@ fn read(path: &Path) -> Result<Option<String>> {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write(path: &Path, text: &[u8]) -> Result<()> {
     let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     #[expect(clippy::disallowed_methods, reason = "a file of git, not of a database")]
     let written = folder.and_then(|()| std::fs::write(path, text));

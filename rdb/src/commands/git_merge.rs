@@ -7,7 +7,7 @@ use std::process::Command;
 use reedbase::{Checkpoints, Error, ErrorKind, MergedText, NewTable, OpenOptions, Result};
 use serde_json::json;
 
-use super::git::{bytes, git, key_beside, key_of, table};
+use super::git::{bytes, git, key_beside, key_of, table, write};
 use crate::conflict_json::conflict_json;
 use crate::output::{Output, counted};
 use crate::render;
@@ -138,9 +138,4 @@ fn is_in_database(path: &Path) -> bool {
     path.ancestors().skip(1).any(|folder| {
         folder.join("config.toml").is_file() && folder.join("registry/users.dict").is_file()
     })
-}
-
-fn write(path: &Path, text: &[u8]) -> Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "a file of git, not of a database")]
-    std::fs::write(path, text).map_err(|source| Error::io("write", path, source))
 }

@@ -122,6 +122,14 @@ impl Status {
                 ));
             }
         }
+        for table in &status.tables {
+            for (column, id) in &table.unknown_drivers {
+                output.notice(&format!(
+                    "the column {column} of {} names the merge driver `{id}`, which there is not: what two sides change is a conflict",
+                    table.name
+                ));
+            }
+        }
         for frame in database.uncommitted_frames()? {
             let name = frame.info.name.as_deref().unwrap_or("without a name");
             let steps = counted(frame.steps.len() as u64, "step");
