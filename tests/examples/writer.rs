@@ -52,14 +52,17 @@ fn write(database: &Database, name: &str) -> Result<()> {
 }
 
 fn keep(database: &Database) -> Result<()> {
-    for round in 0_u64.. {
-        let table = ["one", "two", "count"][(round % 3) as usize];
+    for (round, table) in (0_u64..).zip(["one", "two", "count"].into_iter().cycle()) {
         match round % 4 {
-            0 => drop(database.checkpoint(&[])?),
-            1 => drop(database.pack(table)?),
+            0 => {
+                database.checkpoint(&[])?;
+            }
+            1 => {
+                database.pack(table)?;
+            }
             _ => {
                 let how = Compact::keep(Keep::Versions(5 + round % 40)).young(true);
-                drop(database.compact(&[table], &how)?);
+                database.compact(&[table], &how)?;
             }
         }
     }
