@@ -9,6 +9,7 @@ use reedbase_plugin_api::{FrameId, Result, TableName, Timestamp};
 
 use super::frame_list::remove_snapshots_before;
 use super::inner::Inner;
+use super::keep::Keep;
 use super::table_file::{TableFile, edited_from};
 use crate::frame::FrameInfo;
 use crate::history::{Shortened, Versions, shorten};
@@ -36,6 +37,9 @@ pub struct Compacted {
 /// checkpoint's lock.
 pub(super) fn if_due(file: &TableFile<'_>, versions: &Versions, table: &Table) -> Result<bool> {
     let (inner, name) = (file.inner, file.state.name());
+    if inner.config.history_keep == Keep::All {
+        return Ok(false);
+    }
     let list: Vec<_> = versions.list().iter().map(|version| version.timestamp).collect();
     let start = inner.config.history_keep.start(&list, inner.clock.now(), false);
     let start = not_needed(file, false, &list, start)?;
