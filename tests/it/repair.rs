@@ -134,6 +134,21 @@ fn the_history_alone_makes_everything_else() {
     assert!(done.lost.is_empty(), "{done:#?}");
 }
 
+/// Nothing but a frame says that there was a version: its line and its file are gone.
+#[test]
+fn a_version_that_only_its_frame_tells_of_is_made_anew() {
+    let mut bench = Bench::new();
+    let mut damaged = bench.whole.clone();
+    let log = damaged.get_mut("tables/t/version.log").unwrap();
+    let text = String::from_utf8(log.clone()).unwrap();
+    let line = text.lines().last().unwrap().to_owned();
+    *log = text.replace(&format!("{line}\n"), "").into_bytes();
+    let version = line.split('|').next().unwrap();
+    assert!(damaged.remove(&format!("tables/t/{version}.bsdiff")).is_some());
+    let done = bench.check(&damaged, "without the newest version");
+    assert!(done.lost.is_empty() && !done.made.is_empty(), "{done:#?}");
+}
+
 #[test]
 fn a_database_that_is_whole_is_left_alone() {
     let bench = Bench::new();
@@ -184,6 +199,8 @@ fn no_answer_is_wrong_however_much_is_damaged() {
             assert_eq!(Some(answer), bench.right.get(question), "{round}:{done}: {report:#?}");
         }
         let goes_back = report.lost.iter().any(|lost| lost.contains("goes on from"));
+        let bad = bad(&storage);
+        assert!(goes_back || bad.is_empty(), "{round}:{done}: {bad:#?} {report:#?}");
         for table in ["t", "u"] {
             let same = found.get(table) == bench.right.get(table);
             assert!(same || goes_back, "{round}:{done}: {table}, {report:#?}");

@@ -6,7 +6,9 @@
 use std::sync::{Arc, OnceLock};
 
 use reedbase::storage::{Access, MemoryStorage, Storage};
-use reedbase::{Database, FrameId, Import, Limits, OpenOptions, TableName, Timestamp};
+use reedbase::{
+    ColumnType, Database, FrameId, Import, Limits, MergeCell, OpenOptions, TableName, Timestamp,
+};
 use reedbase_kernel::csv::{Header, next_record};
 use reedbase_kernel::delta::{
     BsdiffCodec, Codecs, Compression, DeltaFile, Pack, PackWriter, RowsCodec, VersionInfo,
@@ -14,6 +16,7 @@ use reedbase_kernel::delta::{
 use reedbase_kernel::journal::Journal;
 use reedbase_kernel::log::{FrameIndex, NotAfter, UserDictionary, VersionLog};
 use reedbase_kernel::mark::Mark;
+use reedbase_kernel::merge::Drivers;
 use reedbase_kernel::table::{Base, KeyOrder};
 use reedbase_kernel::{cache, schema};
 use reedbase_plugin_api::{Bytes, DeltaCodec, NodeId, Shape, row};
@@ -31,7 +34,7 @@ pub struct Decoder {
 }
 
 /// Every decoder.
-pub const ALL: [Decoder; 19] = [
+pub const ALL: [Decoder; 21] = [
     Decoder { name: "rows", read: rows, seeds: rows_seeds },
     Decoder { name: "bsdiff", read: bsdiff, seeds: bsdiff_seeds },
     Decoder { name: "delta_file", read: delta_file, seeds: || seeds::named(".bsdiff") },
@@ -51,6 +54,8 @@ pub const ALL: [Decoder; 19] = [
     Decoder { name: "config", read: config, seeds: || seeds::named("config.toml") },
     Decoder { name: "when", read: when, seeds: when_seeds },
     Decoder { name: "names", read: names, seeds: names_seeds },
+    Decoder { name: "merge_cell", read: merge_cell, seeds: merge_cell_seeds },
+    Decoder { name: "merge_tables", read: merge_tables, seeds: merge_tables_seeds },
 ];
 
 /// Runs the decoder of this name.
@@ -70,6 +75,50 @@ fn table() -> TableName {
 
 fn shape() -> Shape {
     Shape::new(b',', Bytes::from("id,title,n\r\n"), vec![0]).expect("a shape")
+}
+
+/// Three texts, with a zero between.
+fn sides(data: &[u8]) -> [Option<String>; 3] {
+    let mut sides = data.split(|byte| *byte == 0);
+    [(); 3].map(|()| sides.next().map(|side| String::from_utf8_lossy(side).into_owned()))
+}
+
+/// Every driver decides about any cell, and says the same when it is asked again.
+fn merge_cell(data: &[u8]) {
+    let kinds = [ColumnType::String, ColumnType::Integer, ColumnType::Decimal, ColumnType::Json];
+    let kind = kinds[data.len() % kinds.len()];
+    let [base, ours, theirs] = sides(data);
+    let (ours_at, theirs_at) = (Timestamp::from_micros(1), Timestamp::from_micros(2));
+    let cells = [MergeCell { kind, base, ours, theirs, ours_at, theirs_at }];
+    let drivers = Drivers::default();
+    for id in drivers.ids() {
+        let driver = drivers.get(id).expect("it was listed");
+        let decided = driver.merge(&cells).expect("a cell is no error");
+        assert_eq!(decided.len(), 1, "{id}");
+        assert_eq!(driver.merge(&cells).expect("no error"), decided, "{id}");
+    }
+}
+
+fn merge_cell_seeds() -> Vec<Vec<u8>> {
+    let seeds = ["1\01.50\0-2e3", "a;b\0a;b;c\0b", "one\ntwo\0one\n2\0one\ntwo\nthree"];
+    let json = "{\"a\": [1, {\"b\": null}]}\0{\"a\": [1], \"c\": \"x\"}\0{}";
+    seeds.into_iter().chain([json]).map(|seed| seed.as_bytes().to_vec()).collect()
+}
+
+/// What comes of merging tables is a table again.
+fn merge_tables(data: &[u8]) {
+    let tables = sides(data).map(|side| reedbase::csv(side.unwrap_or_default(), &["id"]).ok());
+    let [Some(base), Some(ours), Some(theirs)] = tables else { return };
+    if let Ok(merged) = base.merge("t", &ours, &theirs) {
+        let text = String::from_utf8(merged.text.to_vec()).expect("texts were merged");
+        assert!(reedbase::csv(text.clone(), &["id"]).is_ok(), "{text}");
+    }
+}
+
+fn merge_tables_seeds() -> Vec<Vec<u8>> {
+    let one = "id,x\n1,a\n2,b\n\0id,x\n1,c\n2,b\n3,d\n\0id,y,x\n1,,a\n";
+    let other = "id|x\r\n1|a\r\n\0x,id\nb,1\n\0id,x\n1,\"a\nb\"\n";
+    [one, other].map(|seed| seed.as_bytes().to_vec()).to_vec()
 }
 
 /// What a codec accepts, it writes so that it comes back.
