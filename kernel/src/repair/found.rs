@@ -81,7 +81,6 @@ impl Found {
         found.read_files(repairing, table, &names, limit)?;
         found.add_from_frames(repairing, table, limit);
         found.add_from_journal(repairing, table)?;
-        found.add_bases(repairing);
         Ok(found)
     }
 
@@ -212,23 +211,6 @@ impl Found {
 }
 
 impl Found {
-    /// Versions of which nothing is left but that others follow them.
-    fn add_bases(&mut self, repairing: &Repairing) {
-        let first = self.versions.keys().next().copied();
-        let known = self.versions.values().filter(|version| version.has_base);
-        let bases: Vec<Timestamp> = known.map(|version| version.info.base).collect();
-        for base in bases {
-            if base == Timestamp::ZERO || (self.start.is_some() && Some(base) < first) {
-                continue;
-            }
-            self.versions.entry(base).or_insert_with(|| {
-                let (before, user) = (Timestamp::ZERO, 0);
-                let info = VersionInfo::new(base, before, Action::UPDATE, user, repairing.node);
-                Version { has_base: false, has_totals: false, ..Version::known(info) }
-            });
-        }
-    }
-
     /// The journal may still hold what the files lost.
     fn add_from_journal(&mut self, repairing: &Repairing, table: &TableName) -> Result<()> {
         for record in &repairing.records {
