@@ -82,8 +82,12 @@ fn write_mark(
     storage.replace(&table_path(table, "mark"), mark.to_text().as_bytes())
 }
 
-/// Whether the file of a table is gone, or is not what was written though nobody wrote to it.
-pub(super) fn is_lost(repairing: &Repairing, table: &TableName) -> Result<bool> {
+/// Whether the file of a table is gone, or is not what was written though nobody wrote to it: then it is put aside.
+pub(super) fn is_lost(
+    repairing: &Repairing,
+    table: &TableName,
+    report: &mut Repair,
+) -> Result<bool> {
     let storage = &repairing.storage;
     let (path, schema) = (table_path(table, "current.csv"), table_path(table, "schema.toml"));
     let mut marks = Vec::new();
@@ -97,8 +101,11 @@ pub(super) fn is_lost(repairing: &Repairing, table: &TableName) -> Result<bool> 
     let (bytes, stat) = (read_all(&*file)?, file.stat()?);
     let is_ours = marks.iter().any(|mark| mark.matches(&bytes));
     let untouched = marks.iter().any(|mark| mark.has_stamp(&stat));
-    let has_schema = storage.len(&schema)?.is_some();
-    Ok((!is_ours && untouched) || (is_ours && !has_schema && known_schema(&marks)))
+    if !is_ours && untouched {
+        report.kept.extend(repairing.put_aside(&path)?);
+        return Ok(true);
+    }
+    Ok(is_ours && known_schema(&marks) && storage.len(&schema)?.is_none())
 }
 
 fn known_schema(marks: &[Mark]) -> bool {

@@ -94,7 +94,7 @@ fn mend_all(repairing: &mut Repairing, report: &mut Repair) -> Result<Vec<TableN
     for table in &tables {
         history::mend(repairing, table, report)?;
         files::mend_mark(repairing, table, report)?;
-        lost.extend(files::is_lost(repairing, table)?.then(|| table.clone()));
+        lost.extend(files::is_lost(repairing, table, report)?.then(|| table.clone()));
         let look = look(&*repairing.storage, table, &Hashes::default())?;
         files::drop_cache(repairing, table, look.as_ref(), report)?;
     }
