@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use reedbase::Limits;
 use reedbase::repair::{Repair, repair};
 use reedbase::storage::{MemoryStorage, Storage};
 use reedbase::verify::{Concern, Finding, verify};
+use reedbase::{Checkpoints, Limits, OpenOptions, Timestamp};
 
 use crate::poke::{Answers, Files, answers, build, is_beside, open};
 use crate::random::Random;
@@ -207,4 +207,86 @@ fn no_answer_is_wrong_however_much_is_damaged() {
         }
     }
     assert!(repaired > 200 && refused > 0, "{repaired} repaired, {refused} refused");
+}
+
+/// A table with many versions, and the text of each.
+fn history(storage: &MemoryStorage, versions: usize, width: usize) -> Vec<(Timestamp, String)> {
+    let mut random = Random(7);
+    let database = OpenOptions::new().create(true).storage(Arc::new(storage.clone()));
+    let database = database.checkpoints(Checkpoints::Inline).open("").unwrap();
+    let mut transaction = database.begin().unwrap();
+    transaction.create_table("t", &reedbase::csv("id,x\n1,a\n2,b\n", &["id"]).unwrap()).unwrap();
+    transaction.commit().unwrap();
+    let mut past = Vec::new();
+    for version in 0..versions {
+        let text: String = (0..width).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
+        let mut transaction = database.begin().unwrap();
+        transaction.update("t", (1 + version % 2) as i64, [("x", text)]).unwrap();
+        let frame = transaction.commit().unwrap().frame.unwrap();
+        let bytes = database.snapshot().unwrap().table("t").unwrap().to_bytes().unwrap();
+        past.push((frame.timestamp, String::from_utf8(bytes.to_vec()).unwrap()));
+        if version % 16 == 0 {
+            database.checkpoint(&[]).unwrap();
+        }
+    }
+    database.checkpoint(&[]).unwrap();
+    past
+}
+
+/// The versions that are still there are what they were; gives how many.
+fn still_there(storage: &MemoryStorage, past: &[(Timestamp, String)]) -> usize {
+    let disk: Arc<dyn Storage> = Arc::new(storage.clone());
+    let bad = bad(&disk);
+    assert!(bad.is_empty(), "{bad:#?}");
+    let database = OpenOptions::new().storage(disk).open("").unwrap();
+    let snapshot = database.snapshot().unwrap();
+    let versions = snapshot.versions("t").unwrap();
+    let known = past.iter().filter(|(at, _)| versions.iter().any(|v| v.timestamp == *at));
+    known
+        .map(|(at, text)| {
+            let bytes = snapshot.table_at("t", *at).unwrap().to_bytes().unwrap();
+            assert_eq!(String::from_utf8_lossy(&bytes), *text, "{at}");
+        })
+        .count()
+}
+
+/// One chunk of a pack is damaged: what its versions did together is known, and the versions before and after are whole.
+#[test]
+fn a_gap_in_a_pack_is_bridged() {
+    let storage = MemoryStorage::new();
+    let past = history(&storage, 90, 3_000);
+    let disk: Arc<dyn Storage> = Arc::new(storage.clone());
+    OpenOptions::new().storage(Arc::clone(&disk)).open("").unwrap().pack("t").unwrap();
+    assert_eq!(still_there(&storage, &past), past.len());
+    let files = storage.files();
+    let pack = files.keys().find(|path| path.ends_with(".pack") && path.contains("/t/")).unwrap();
+    let mut bytes = files[pack].clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    disk.write_new(pack, &bytes).unwrap();
+    let done = repair(&disk, Limits::default()).unwrap();
+    assert_eq!(done.lost.len(), 1, "{done:#?}");
+    let left = still_there(&storage, &past);
+    assert!((40..past.len()).contains(&left), "{left} of {}: {done:#?}", past.len());
+    // And so it stays, packed once more.
+    OpenOptions::new().storage(Arc::clone(&disk)).open("").unwrap().pack("t").unwrap();
+    assert_eq!(still_there(&storage, &past), left);
+}
+
+/// Nothing tells of a version any more but that another follows it.
+#[test]
+fn a_version_without_a_trace_leaves_a_gap_that_is_bridged() {
+    let storage = MemoryStorage::new();
+    let past = history(&storage, 3, 5);
+    let (gone, _) = &past[1];
+    let disk: Arc<dyn Storage> = Arc::new(storage.clone());
+    disk.remove(&format!("tables/t/{gone}.bsdiff")).unwrap();
+    for path in ["tables/t/version.log", "frames/index.csv"] {
+        let text = String::from_utf8(storage.files()[path].clone()).unwrap();
+        let start = format!("{gone}|");
+        let rest = text.split_inclusive('\n').filter(|line| !line.starts_with(&start));
+        disk.write_new(path, rest.collect::<String>().as_bytes()).unwrap();
+    }
+    repair(&disk, Limits::default()).unwrap();
+    assert_eq!(still_there(&storage, &past), 2);
 }
