@@ -100,8 +100,8 @@ fn merge_cell(data: &[u8]) {
 }
 
 fn merge_cell_seeds() -> Vec<Vec<u8>> {
-    let seeds = ["1\01.50\0-2e3", "a;b\0a;b;c\0b", "one\ntwo\0one\n2\0one\ntwo\nthree"];
-    let json = "{\"a\": [1, {\"b\": null}]}\0{\"a\": [1], \"c\": \"x\"}\0{}";
+    let seeds = ["1\x001.50\x00-2e3", "a;b\x00a;b;c\x00b", "one\ntwo\x00one\n2\x00one\nthree"];
+    let json = "{\"a\": [1, {\"b\": null}]}\x00{\"a\": [1], \"c\": \"x\"}\x00{}";
     seeds.into_iter().chain([json]).map(|seed| seed.as_bytes().to_vec()).collect()
 }
 
@@ -116,8 +116,8 @@ fn merge_tables(data: &[u8]) {
 }
 
 fn merge_tables_seeds() -> Vec<Vec<u8>> {
-    let one = "id,x\n1,a\n2,b\n\0id,x\n1,c\n2,b\n3,d\n\0id,y,x\n1,,a\n";
-    let other = "id|x\r\n1|a\r\n\0x,id\nb,1\n\0id,x\n1,\"a\nb\"\n";
+    let one = "id,x\n1,a\n2,b\n\x00id,x\n1,c\n2,b\n3,d\n\x00id,y,x\n1,,a\n";
+    let other = "id|x\r\n1|a\r\n\x00x,id\nb,1\n\x00id,x\n1,\"a\nb\"\n";
     [one, other].map(|seed| seed.as_bytes().to_vec()).to_vec()
 }
 
