@@ -23,7 +23,7 @@ use crate::render;
     after_help = "Where both branches changed a database, git merge stops: no merge of single files makes a database. This takes the \
     frames of the other branch in, one by one, by the same users and under the same names, merged cell by cell with yours; \
     what both changed in another way waits in conflict:list. Then it stages the database, for git commit.\n\n\
-    Example:\n  git merge ann || rdb git:resolve && git commit"
+    Example:\n  git merge ann || (rdb git:resolve && git commit)"
 )]
 pub(crate) struct GitResolve {}
 
