@@ -160,6 +160,11 @@ pub(super) fn git(args: &[&str]) -> Result<String> {
     }
 }
 
+/// Whether a folder of the working tree is a database.
+pub(super) fn is_database(folder: &Path) -> bool {
+    folder.join("config.toml").is_file() && folder.join("registry/users.dict").is_file()
+}
+
 fn read(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

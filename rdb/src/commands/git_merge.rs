@@ -7,7 +7,7 @@ use std::process::Command;
 use reedbase::{Checkpoints, Error, ErrorKind, MergedText, NewTable, OpenOptions, Result};
 use serde_json::json;
 
-use super::git::{bytes, git, key_beside, key_of, table, write};
+use super::git::{bytes, git, is_database, key_beside, key_of, table, write};
 use crate::conflict_json::conflict_json;
 use crate::output::{Output, counted};
 use crate::render;
@@ -112,7 +112,7 @@ impl GitCheckpoint {
         for config in listed.split('\0').filter(|config| !config.is_empty()) {
             let folder = top.join(config);
             let folder = folder.parent().unwrap_or(&top);
-            if !folder.join("registry").is_dir() {
+            if !is_database(folder) {
                 continue;
             }
             let options = OpenOptions::new().user(crate::locate::user(global));
@@ -135,7 +135,5 @@ impl GitCheckpoint {
 
 /// Whether a file is one of a database. git names it from the top of the working tree, where it runs this.
 fn is_in_database(path: &Path) -> bool {
-    path.ancestors().skip(1).any(|folder| {
-        folder.join("config.toml").is_file() && folder.join("registry/users.dict").is_file()
-    })
+    path.ancestors().skip(1).any(is_database)
 }

@@ -10,12 +10,12 @@ use reedbase::storage::MemoryStorage;
 use reedbase::{Checkpoints, Error, ErrorKind, OpenOptions, Result, TakenIn};
 use serde_json::json;
 
-use super::git::git;
+use super::git::{git, is_database};
+use super::told_parked;
 use crate::args::Global;
 use crate::conflict_json::conflict_json;
 use crate::locate;
 use crate::output::{Output, counted};
-use crate::render;
 
 /// Merge the frames of databases on which git merge stopped
 #[derive(Debug, clap::Args)]
@@ -47,29 +47,21 @@ impl GitResolve {
 }
 
 fn tell(folder: &str, taken: &TakenIn, output: &mut Output) -> Result<()> {
-    if !taken.parked.is_empty() {
-        output.note_conflicts();
-    }
     if output.is_json() {
-        return output.json(&json!({
+        output.json(&json!({
             "database": folder,
             "frames": taken.frames.len(),
             "merged": taken.merged,
             "parked": taken.parked.iter().map(conflict_json).collect::<Vec<_>>(),
-        }));
+        }))?;
+    } else {
+        let frames = counted(taken.frames.len() as u64, "frame");
+        let merged = counted(taken.merged, "row");
+        output.line(&format!(
+            "{folder}: {frames} of the other branch taken in, {merged} changed by both and merged; next: git commit"
+        ))?;
     }
-    let frames = counted(taken.frames.len() as u64, "frame");
-    let merged = counted(taken.merged, "row");
-    output.line(&format!(
-        "{folder}: {frames} of the other branch taken in, {merged} changed by both and merged; next: git commit"
-    ))?;
-    if taken.parked.is_empty() {
-        return Ok(());
-    }
-    render::conflicts(&taken.parked, output)?;
-    let parked = counted(taken.parked.len() as u64, "conflict");
-    output.notice(&format!("{parked} parked: rdb conflict:resolve -i, or rdb conflict:list"));
-    Ok(())
+    told_parked(&taken.parked, output)
 }
 
 /// git, run in the top folder of the working tree.
@@ -88,17 +80,9 @@ impl InTop<'_> {
         for path in paths.split('\0').filter(|path| !path.is_empty()) {
             let folders = Path::new(path).ancestors().skip(1);
             let mut folders = folders.map(|folder| folder.display().to_string());
-            found.extend(folders.find(|folder| self.is_database(folder)));
+            found.extend(folders.find(|folder| is_database(&self.0.join(folder))));
         }
         Ok(found)
-    }
-
-    fn is_database(&self, folder: &str) -> bool {
-        let has = |name: &str| {
-            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-            self.git(&["cat-file", "-e", &format!("HEAD:{path}")]).is_ok()
-        };
-        has("config.toml") && has("registry/users.dict")
     }
 
     fn resolve(&self, folder: &str, global: &Global) -> Result<TakenIn> {
@@ -143,12 +127,19 @@ impl InTop<'_> {
         Ok(MemoryStorage::from_files(files))
     }
 
-    /// Undoes what git merged into the folder: the database is as it was before.
+    /// Undoes what git merged into the folder: the database is as it was before. Only files that theirs changed are touched,
+    /// which git would not have merged had they been edited: what somebody edits in others waits as before.
     fn put_ours_back(&self, folder: &str) -> Result<()> {
-        let added = ["diff", "--name-only", "-z", "--no-renames", "--diff-filter=A"];
-        let added =
-            self.git(&[&added[..], &["HEAD", "MERGE_HEAD", "--", spec(folder)]].concat())?;
-        for path in added.split('\0').filter(|path| !path.is_empty()) {
+        let changed = ["diff", "--name-only", "-z", "--no-renames", "HEAD...MERGE_HEAD", "--"];
+        let changed = self.git(&[&changed[..], &[spec(folder)]].concat())?;
+        let ours = self.git(&["ls-tree", "-r", "--name-only", "-z", "HEAD", "--", spec(folder)])?;
+        let ours: BTreeSet<&str> = ours.split('\0').collect();
+        let changed = changed.split('\0').filter(|path| !path.is_empty());
+        let (kept, added): (Vec<&str>, Vec<&str>) = changed.partition(|path| ours.contains(path));
+        if !kept.is_empty() {
+            self.git(&[&["checkout", "-q", "HEAD", "--"], &kept[..]].concat())?;
+        }
+        for path in added {
             let path = self.0.join(path);
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -157,7 +148,7 @@ impl InTop<'_> {
                 _ => {}
             }
         }
-        self.git(&["checkout", "-q", "HEAD", "--", spec(folder)]).map(drop)
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) mod git_merge;
 pub(crate) mod git_resolve;
 pub(crate) mod shell;
 
-use reedbase::{Commit, Error, Key, Result, Row, Snapshot};
+use reedbase::{Commit, Conflict, Error, Key, Result, Row, Snapshot};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Args, Command};
@@ -194,15 +194,20 @@ fn parked(commit: &Commit, output: &mut Output) -> Result<()> {
             "the pick for {id} does not count: it is resolved, or the cell was changed since (rdb conflict:show {id})"
         ));
     }
-    if commit.parked.is_empty() {
+    told_parked(&commit.parked, output)
+}
+
+/// Tells which conflicts were parked.
+fn told_parked(parked: &[Conflict], output: &mut Output) -> Result<()> {
+    if parked.is_empty() {
         return Ok(());
     }
     output.note_conflicts();
     if output.is_json() {
         return Ok(());
     }
-    render::conflicts(&commit.parked, output)?;
-    let parked = counted(commit.parked.len() as u64, "conflict");
+    render::conflicts(parked, output)?;
+    let parked = counted(parked.len() as u64, "conflict");
     output.notice(&format!(
         "{parked} parked, the database goes on as ours says: rdb conflict:resolve -i, or rdb conflict:list"
     ));
