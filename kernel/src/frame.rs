@@ -66,6 +66,12 @@ impl Action {
         self.0
     }
 
+    /// Whether such a version stands in the place of others: what it changed once is not known any more, and the hash chain
+    /// goes on from its line in the log.
+    pub fn stands_in(self) -> bool {
+        [Self::COMPACT, Self::REPAIR].contains(&self)
+    }
+
     /// The name, if this version knows the code.
     pub fn name(self) -> &'static str {
         Self::ALL.get(usize::from(self.0)).map_or("unknown", |(name, _)| name)

@@ -10,7 +10,6 @@ use reedbase_plugin_api::{Changeset, Error, Result, Timestamp};
 
 use super::versions::{History, Versions};
 use crate::delta::{Compression, Pack, PackWriter, VersionInfo, merge_from, pack_name};
-use crate::frame::Action;
 use crate::limits::Limits;
 use crate::progress::Work;
 
@@ -59,7 +58,10 @@ pub fn pack_everything(history: &History) -> Result<Folded> {
     let mut versions = history.versions()?;
     let tight = |(_, pack): &(String, Pack)| pack.compression() == Compression::Xz;
     let list = versions.list();
-    let runs = list.split(is_anchor).filter(|run| !run.is_empty()).map(<[_]>::to_vec);
+    let runs = list
+        .split(|version| version.action.stands_in())
+        .filter(|run| !run.is_empty())
+        .map(<[_]>::to_vec);
     let runs: Vec<Vec<VersionInfo>> = runs.collect();
     let has_file = |version: &VersionInfo| versions.loose.contains_key(&version.timestamp);
     if versions.packs.len() != runs.len()
@@ -73,11 +75,6 @@ pub fn pack_everything(history: &History) -> Result<Folded> {
     }
     fold_log(&mut versions, 1)?;
     Ok(folded)
-}
-
-/// Whether a version is one from whose line in the log the hash chain goes on.
-fn is_anchor(version: &VersionInfo) -> bool {
-    [Action::COMPACT, Action::REPAIR].contains(&version.action)
 }
 
 /// Drops lines of the log that a pack repeats, but for the newest `kept`.
@@ -103,7 +100,7 @@ impl Versions {
     /// The versions that may be packed: not the one that a shortened history begins with, nor those that stand in the place of
     /// lost ones. Their lines in the log hold the links from which the chain goes on.
     fn packable(&self) -> impl Iterator<Item = &VersionInfo> {
-        self.list().iter().filter(|version| !is_anchor(version))
+        self.list().iter().filter(|version| !version.action.stands_in())
     }
 
     /// Runs of consecutive versions that have small files of their own.
@@ -125,7 +122,9 @@ impl Versions {
         let Some(name) = self.loose.get(&version) else { return Ok(false) };
         let at = self.list().binary_search_by_key(&version, |known| known.timestamp);
         let known = at.ok().and_then(|at| self.list().get(at));
-        if known.is_some_and(is_anchor) || self.bulk()?.binary_search(&version).is_ok() {
+        if known.is_some_and(|known| known.action.stands_in())
+            || self.bulk()?.binary_search(&version).is_ok()
+        {
             return Ok(false);
         }
         let len = self.history.storage.len(&self.history.path(name))?;

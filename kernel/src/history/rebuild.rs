@@ -119,7 +119,10 @@ impl History {
     }
 
     /// The table that a keyframe holds.
-    fn keyframe(&self, version: Timestamp) -> Result<Table> {
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the file.
+    pub fn keyframe(&self, version: Timestamp) -> Result<Table> {
         let delta = self.loose_delta(version, &keyframe_name(version))?;
         empty_table(&delta.changeset)?.apply(&delta.changeset, version)
     }

@@ -4,7 +4,6 @@
 //! it. What it changed is in a pack, in a file, or lost.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use reedbase_plugin_api::{
     Changeset, DeltaCodec, Lines, NodeId, Result, Shape, TableName, Timestamp,
@@ -147,11 +146,14 @@ impl Found {
         limit: Timestamp,
     ) -> Result<()> {
         for name in names {
-            let of_start = keyframe_timestamp(name);
-            let Some(at) = delta_timestamp(name).or(of_start) else { continue };
+            let keyframe = keyframe_timestamp(name);
+            let Some(at) = delta_timestamp(name).or(keyframe) else { continue };
             let is_start = self.start == Some(at);
-            if Some(at) < self.start || is_start != of_start.is_some() {
-                self.check_keyframe(repairing, table, name, of_start)?;
+            if Some(at) < self.start || is_start != keyframe.is_some() {
+                // A whole copy that cannot be read is worth nothing.
+                if keyframe.is_some() && read_delta(repairing, table, name, at)?.is_none() {
+                    self.damaged.push(name.clone());
+                }
                 continue;
             }
             let known = self.versions.get(&at);
@@ -177,22 +179,6 @@ impl Found {
         Ok(())
     }
 
-    /// A whole copy that cannot be read is worth nothing.
-    fn check_keyframe(
-        &mut self,
-        repairing: &Repairing,
-        table: &TableName,
-        name: &str,
-        version: Option<Timestamp>,
-    ) -> Result<()> {
-        if let Some(version) = version
-            && read_delta(repairing, table, name, version)?.is_none()
-        {
-            self.damaged.push(name.to_owned());
-        }
-        Ok(())
-    }
-
     /// Versions of which nothing is left but that a frame made them.
     fn add_from_frames(&mut self, repairing: &Repairing, table: &TableName, limit: Timestamp) {
         for (at, frame) in &repairing.frames {
@@ -208,9 +194,7 @@ impl Found {
             }
         }
     }
-}
 
-impl Found {
     /// The journal may still hold what the files lost.
     fn add_from_journal(&mut self, repairing: &Repairing, table: &TableName) -> Result<()> {
         for record in &repairing.records {
@@ -252,6 +236,7 @@ impl Version {
     }
 }
 
+/// What a version changed, if its file says so.
 pub(super) fn read_delta(
     repairing: &Repairing,
     table: &TableName,
@@ -285,10 +270,10 @@ fn lines_of(runs: &[Lines], shape: &Shape) -> Result<(u64, u64)> {
     Ok((bytes, rows))
 }
 
-/// What a frame says of a table.
 impl Repairing {
+    /// What a frame says of a table: what it did, and who, where.
     fn frame_of(&self, table: &TableName, at: Timestamp) -> Option<(Action, u32, NodeId)> {
-        let frame = Arc::clone(self.frames.get(&at)?);
+        let frame = self.frames.get(&at)?;
         let mut tables = frame.tables.iter().filter(|(name, _)| name == table);
         tables.next().map(|(_, action)| (*action, self.code_of(&frame.user), frame.node))
     }

@@ -10,18 +10,13 @@ use super::Repairing;
 use super::report::{Repair, counted};
 use crate::delta::VersionInfo;
 use crate::frame::{Action, FrameInfo};
-use crate::log::{FrameIndex, FrameLog, UserDictionary};
+use crate::log::{FrameIndex, FrameLog};
 
 type Frames = BTreeMap<Timestamp, Arc<FrameInfo>>;
 
 /// Mends the index, if it is damaged or lacks a frame that made a version.
-pub(super) fn mend(
-    repairing: &mut Repairing,
-    tables: &[TableName],
-    report: &mut Repair,
-) -> Result<()> {
-    let mut users = UserDictionary::read(&*repairing.storage)?;
-    let made = made_by_versions(repairing, tables, &users)?;
+pub(super) fn mend(repairing: &Repairing, tables: &[TableName], report: &mut Repair) -> Result<()> {
+    let made = made_by_versions(repairing, tables)?;
     let newest = repairing.indexed.keys().next_back().copied().unwrap_or_default();
     let lacking: Frames = made
         .iter()
@@ -43,18 +38,13 @@ pub(super) fn mend(
     }
     frames.extend(lacking);
     let count = frames.len();
-    for path in repairing.damaged_index.clone() {
-        report.kept.extend(repairing.put_aside(&path)?);
+    for path in &repairing.damaged_index {
+        report.kept.extend(repairing.put_aside(path)?);
     }
     let kept = repairing.limits.log_lines;
     let frames: Vec<Arc<FrameInfo>> = frames.into_values().collect();
-    let known = users.count();
-    for frame in &frames {
-        users.code(&frame.user, frame.timestamp);
-    }
-    if users.count() > known {
-        users.write(&repairing.storage)?;
-    }
+    // All of them have codes already.
+    let mut users = repairing.users.clone();
     FrameIndex::rewrite(&repairing.storage, frames, &mut users, kept)?;
     report.made(format!("the index of {}", counted(count, "frame")));
     Ok(())
@@ -76,11 +66,7 @@ pub(super) fn mend_log(repairing: &Repairing, report: &mut Repair) -> Result<()>
 }
 
 /// What the versions of all tables say of the frames that made them.
-fn made_by_versions(
-    repairing: &Repairing,
-    tables: &[TableName],
-    users: &UserDictionary,
-) -> Result<Frames> {
+fn made_by_versions(repairing: &Repairing, tables: &[TableName]) -> Result<Frames> {
     let mut parts: BTreeMap<Timestamp, Vec<(TableName, VersionInfo)>> = BTreeMap::new();
     for table in tables {
         let versions = repairing.history(table).versions()?;
@@ -90,10 +76,10 @@ fn made_by_versions(
     }
     let frame = |(at, parts): (Timestamp, Vec<(TableName, VersionInfo)>)| {
         let first = parts.first().map(|(_, version)| version);
-        let user = first.and_then(|version| users.name(version.user)).unwrap_or("system");
-        let action = |version: &VersionInfo| match version.action {
-            Action::COMPACT | Action::REPAIR => Action::UPDATE,
-            action => action,
+        let user = first.and_then(|version| repairing.users.name(version.user)).unwrap_or("system");
+        let action = |version: &VersionInfo| match version.action.stands_in() {
+            true => Action::UPDATE,
+            false => version.action,
         };
         let info = FrameInfo {
             timestamp: at,

@@ -18,8 +18,7 @@ use crate::frame::Action;
 use crate::history::{empty_table, link_of};
 use crate::log::{Version as Line, VersionLog};
 use crate::mark::{Mark, table_path};
-use crate::storage::Access;
-use crate::storage::read_all;
+use crate::storage::{Access, read_all};
 use crate::table::{Base, Table, inverse};
 
 /// Mends the history of a table.
@@ -117,6 +116,7 @@ impl Mending<'_> {
 
     fn put_bridge(&mut self, before: Option<Table>, after: Table, at: Timestamp) -> Result<()> {
         let Some(version) = self.found.versions.get(&at) else { return Ok(()) };
+        let link = version.link;
         let info = version.info.clone().totals(after.file_len(), after.rows());
         let after = after.flatten()?;
         let (info, place) = match before {
@@ -132,7 +132,6 @@ impl Mending<'_> {
                 (VersionInfo { action: Action::COMPACT, ..info }, Place::File)
             }
         };
-        let link = self.found.versions.get(&at).and_then(|version| version.link);
         let (has_base, has_totals, has_line) = (true, true, false);
         let bridge = Version { info, has_base, has_totals, link, has_line, place };
         self.found.versions.insert(at, bridge);
@@ -223,17 +222,12 @@ impl Mending<'_> {
 
     /// Whole copies of this version or later ones, the nearest first: keyframes, and the table's file.
     fn copies(&self, version: Timestamp) -> Result<Vec<Table>> {
-        let (storage, mut copies) = (&self.repairing.storage, BTreeMap::new());
+        let (history, mut copies) = (self.repairing.history(self.table), BTreeMap::new());
         let folder = table_path(self.table, "");
-        for name in storage.list(folder.trim_end_matches('/'))? {
-            let Some(at) = keyframe_timestamp(&name).filter(|at| *at >= version) else { continue };
-            let known = self.found.versions.contains_key(&at);
-            if let Some(delta) =
-                read_delta(self.repairing, self.table, &name, at)?.filter(|_| known)
-            {
-                let whole = empty_table(&delta.changeset)?.apply(&delta.changeset, at);
-                copies.extend(whole.ok().map(|table| (at, table)));
-            }
+        let names = self.repairing.storage.list(folder.trim_end_matches('/'))?;
+        let keyframes = names.iter().filter_map(|name| keyframe_timestamp(name));
+        for at in keyframes.filter(|at| *at >= version && self.found.versions.contains_key(at)) {
+            copies.extend(history.keyframe(at).ok().map(|table| (at, table)));
         }
         if let Some(table) = self.repairing.table_in_file(self.table)?
             && table.version() >= version
@@ -270,7 +264,7 @@ impl Mending<'_> {
     /// The lines of all versions that are in no pack, and the files that these lack.
     fn lines(&self) -> Result<(Vec<Line>, Vec<DeltaFile>)> {
         let (mut lines, mut files) = (Vec::new(), Vec::new());
-        let (mut totals, mut link) = (Some((0, 0)), Some([0; 32]));
+        let (mut totals, mut link) = ((0, 0), Some([0; 32]));
         let starts: BTreeMap<Timestamp, [u8; 32]> = self
             .found
             .packs
@@ -284,23 +278,22 @@ impl Mending<'_> {
             let mut info = version.info.clone();
             info.base = if version.has_base { info.base } else { before };
             before = *at;
-            let is_anchor = [Action::REPAIR, Action::COMPACT].contains(&info.action);
+            let stands_in = info.action.stands_in();
             let written = version.link.or_else(|| starts.get(at).copied());
             let is_packed = matches!(version.place, Place::Pack(_));
             let needed = !is_packed
-                && (!version.has_totals || (written.is_none() && !is_anchor && link.is_some()));
+                && (!version.has_totals || (written.is_none() && !stands_in && link.is_some()));
             let changeset = match needed || matches!(version.place, Place::Memory(_)) {
                 true => Some(self.changeset(version)?),
                 false => None,
             };
-            if let (false, Some(before), Some(changeset)) = (version.has_totals, totals, &changeset)
-            {
-                let (size, rows) = totals_after(before, changeset)?;
+            if let (false, Some(changeset)) = (version.has_totals, &changeset) {
+                let (size, rows) = totals_after(totals, changeset)?;
                 info = info.totals(size, rows);
             }
-            totals = Some((info.size, info.rows));
+            totals = (info.size, info.rows);
             let computed = || link_of(&link?, &info, changeset.as_ref()?).ok();
-            link = if is_anchor { written } else { written.or_else(computed) };
+            link = if stands_in { written } else { written.or_else(computed) };
             // Of what is in packs only the newest needs a line.
             if is_packed && !version.has_line && Some(at) != newest.as_ref() {
                 continue;

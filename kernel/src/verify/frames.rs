@@ -7,7 +7,7 @@ use reedbase_plugin_api::{Error, ErrorKind, FrameId, Result, TableName, Timestam
 
 use super::report::{Concern, Report};
 use super::table::TableFacts;
-use crate::frame::{Action, FrameInfo};
+use crate::frame::FrameInfo;
 use crate::journal::{OpenFile, path_of};
 use crate::log::{FrameIndex, FrameLog, UserDictionary, to_hex};
 use crate::storage::Storage;
@@ -84,8 +84,8 @@ fn check_versions(
                 tables.next().map(|(_, action)| *action)
             });
             let unknown = action.is_none() && (journal_is_whole || *version <= newest);
-            let stands_in = [Action::COMPACT, Action::REPAIR].contains(&link.action);
-            let other = !stands_in && action.is_some_and(|action| action != link.action);
+            let other = action.is_some_and(|action| action != link.action);
+            let other = other && !link.action.stands_in();
             if unknown || other {
                 let error = match unknown {
                     true => Error::corrupt("no frame made this version"),

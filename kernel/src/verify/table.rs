@@ -302,8 +302,7 @@ impl<'a> Walk<'a> {
     /// The next link of the chain, held against the one that is written down.
     fn link(&mut self, version: &VersionInfo, changeset: &Changeset) -> Option<[u8; 32]> {
         let stored = self.versions.link(version.timestamp);
-        if [Action::COMPACT, Action::REPAIR].contains(&version.action) {
-            // What it changed once is not known any more: the chain goes on from its link.
+        if version.action.stands_in() {
             return stored;
         }
         let before = self.hash.or_else(|| self.versions.link(version.base));
