@@ -166,7 +166,7 @@ fn write_tables(
     let snapshot = Snapshot::new(inner.flush.visible(), Arc::clone(&inner.store));
     // Nothing depends on these.
     drop(write_snapshots(inner, &snapshot, &logged));
-    begin_journal_anew(inner, names.is_none())?;
+    begin_journal_anew(inner, names.is_none(), &mut report)?;
     Ok(report)
 }
 
@@ -237,7 +237,7 @@ fn log_frames(
 }
 
 /// Begins the journal anew if no table needs it any more.
-fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
+fn begin_journal_anew(inner: &Inner, always: bool, report: &mut CheckpointReport) -> Result<()> {
     let mut head = inner.head();
     let _lock = inner.lock()?;
     inner.read_on(&mut head)?;
@@ -247,7 +247,7 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
     if !worth_it || !settled {
         return Ok(());
     }
-    finish_swaps(inner, &head.state)?;
+    finish_swaps(inner, &head.state, report)?;
     sync_found(inner)?;
     inner.store.storage().remove_unfinished("journal")?;
     head.journal.roll()?;
@@ -257,11 +257,12 @@ fn begin_journal_anew(inner: &Inner, always: bool) -> Result<()> {
 }
 
 /// Completes what a crash left of exchanges: from here on nothing but the marks says what the journal said.
-fn finish_swaps(inner: &Inner, state: &State) -> Result<()> {
+fn finish_swaps(inner: &Inner, state: &State, report: &mut CheckpointReport) -> Result<()> {
     for table in state.tables() {
         let file = TableFile::new(inner, table);
         if file.storage().stat(&file.path("mark.next"))?.is_some() {
             file.finish_last_swap()?;
+            report.kept.append(&mut file.into_kept());
         }
     }
     Ok(())

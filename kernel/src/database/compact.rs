@@ -9,7 +9,7 @@ use super::forget::{Compacted, compact_table, forget_frames, not_needed};
 use super::handle::Database;
 use super::keep::Keep;
 use super::past::Past;
-use super::snapshot::find_table;
+use super::snapshot::{Snapshot, find_table};
 use super::table_file::TableFile;
 use crate::storage::{LockGuard, LockMode};
 
@@ -57,16 +57,16 @@ impl Database {
         let Some(lock) = &inner.checkpoint_lock else { return Ok(report) };
         let lock = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let _alone = LockGuard::new(&**lock, LockMode::Exclusive)?;
-        for (name, _, start) in self.starts(tables, how)? {
-            // What was committed meanwhile is in the journal alone.
+        let snapshot = self.newest()?;
+        for (name, _, start) in self.starts(&snapshot, tables, how)? {
+            // What was committed since the checkpoint is in the journal alone.
             let start = start.min(inner.store.versions(&name)?.newest());
             if start == Timestamp::ZERO {
                 continue;
             }
-            let snapshot = self.newest()?;
             TableFile::new(inner, find_table(snapshot.state(), name.as_str())?).remove_old()?;
             let current = snapshot.table(name.as_str())?;
-            report.tables.extend(compact_table(inner, &name, start, Some(current))?);
+            report.tables.extend(compact_table(inner, &name, start, current)?);
         }
         report.frames = forget_frames(inner)?;
         Ok(report)
@@ -77,15 +77,20 @@ impl Database {
     /// # Errors
     /// Those of [`compact`](Self::compact). Nothing is written.
     pub fn plan_compact(&self, tables: &[&str], how: &Compact) -> Result<Vec<Compacted>> {
-        let planned = self.starts(tables, how)?.into_iter();
+        let planned = self.starts(&self.newest()?, tables, how)?.into_iter();
         let planned =
             planned.map(|(table, versions, start)| Compacted { table, start, versions, bytes: 0 });
         Ok(planned.collect())
     }
 
     /// Of each table that loses versions, how many, and the one it begins with then.
-    fn starts(&self, tables: &[&str], how: &Compact) -> Result<Vec<(TableName, u64, Timestamp)>> {
-        let (snapshot, now) = (self.newest()?, self.inner.clock.now());
+    fn starts(
+        &self,
+        snapshot: &Snapshot,
+        tables: &[&str],
+        how: &Compact,
+    ) -> Result<Vec<(TableName, u64, Timestamp)>> {
+        let now = self.inner.clock.now();
         let named =
             tables.iter().map(|name| Ok(find_table(snapshot.state(), name)?.name().clone()));
         let named = named.collect::<Result<Vec<TableName>>>()?;
@@ -95,7 +100,7 @@ impl Database {
             if name.is_reserved() || !(named.is_empty() || named.contains(name)) {
                 continue;
             }
-            let versions: Vec<_> = Past::of(&snapshot, name.as_str())?.timestamps().collect();
+            let versions: Vec<_> = Past::of(snapshot, name.as_str())?.timestamps().collect();
             let start = how.keep.start(&versions, now, how.young);
             let file = TableFile::new(&self.inner, table);
             if let Some(start) = not_needed(&file, true, &versions, start)? {

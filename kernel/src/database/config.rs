@@ -50,15 +50,11 @@ impl Config {
         Self::parse(&String::from_utf8_lossy(&text)).map_err(|error| error.at_path(path))
     }
 
-    /// Whether a text makes sense as settings.
+    /// The settings that a text makes.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn check(text: &str) -> Result<()> {
-        Self::parse(text).map(drop)
-    }
-
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    /// What is wrong with it, or [`NewerFormat`](ErrorKind::NewerFormat).
+    pub fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| {
             Error::corrupt(format!("the settings of the database are damaged: {what}"))
                 .help("restore the file from a backup")

@@ -48,7 +48,7 @@ pub(super) fn if_due(file: &TableFile<'_>, versions: &Versions, table: &Table) -
     if gone < (list.len() - gone).max(inner.store.limits().compact_min) {
         return Ok(false);
     }
-    Ok(compact_table(inner, name, start, Some(table))?.is_some())
+    Ok(compact_table(inner, name, start, table)?.is_some())
 }
 
 /// The version that a history may begin with so that nothing is removed which is still needed: outside edits and open frames are
@@ -85,12 +85,11 @@ pub(super) fn compact_table(
     inner: &Inner,
     name: &TableName,
     start: Timestamp,
-    current: Option<&Table>,
+    current: &Table,
 ) -> Result<Option<Compacted>> {
     let history = inner.store.history(name);
     let done = shorten(&history, start, current).map_err(|error| error.at_table(name.as_str()))?;
-    let Some(Shortened { versions, bytes, .. }) = done else { return Ok(None) };
-    let node = history.versions()?.node_of(start).unwrap_or(inner.config.node);
+    let Some(Shortened { versions, bytes, node }) = done else { return Ok(None) };
     FrameLog::open(inner.store.storage())?.add(&FrameEvent {
         time: inner.clock.now(),
         what: "compacted".to_owned(),

@@ -23,8 +23,8 @@ const HOUR: i64 = 3_600_000_000;
 const DAY: i64 = 24 * HOUR;
 
 impl Keep {
-    /// The one of these versions, given oldest first, that a history begins with if only this much is kept; `None` if nothing is to be removed. With `young`,
-    /// also what happened in the last hour may be.
+    /// The one of these versions, given oldest first, that a history begins with if only this much is kept; `None` if
+    /// nothing is to be removed. With `young`, also what happened in the last hour may be.
     pub(super) fn start(
         self,
         versions: &[Timestamp],

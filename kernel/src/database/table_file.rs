@@ -189,14 +189,7 @@ impl<'a> TableFile<'a> {
     /// Gives a file that is not ours a name under which it stays.
     pub(super) fn keep(&self, name: &str, why: &str, number: Timestamp) -> Result<()> {
         let file = name.trim_end_matches(".new").trim_end_matches(".old");
-        let mut kept = format!("{file}{why}{number}");
-        for again in 2.. {
-            if self.storage().len(&self.path(&kept))?.is_none() {
-                break;
-            }
-            kept = format!("{file}{why}{number}-{again}");
-        }
-        let kept = self.path(&kept);
+        let kept = self.storage().free_name(self.path(&format!("{file}{why}{number}")))?;
         self.storage().rename(&self.path(name), &kept)?;
         self.kept.borrow_mut().push(kept);
         Ok(())

@@ -12,7 +12,7 @@
 //! that nobody reads, and that the next folding removes. Later links of the chain stay as they are: it goes on
 //! from the link of the version that the history begins with. Memory: the table, and one chunk of a pack.
 
-use reedbase_plugin_api::{Changeset, DeltaCodec, Error, Result, Timestamp};
+use reedbase_plugin_api::{Changeset, DeltaCodec, Error, NodeId, Result, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::rebuild::rebuild;
@@ -23,26 +23,23 @@ use crate::log::{Version, chain_hash};
 use crate::table::Table;
 
 /// What shortening a history did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shortened {
     /// How many versions it has less.
     pub versions: u64,
     /// How many bytes less its files have; below zero if the whole copy takes more than what was removed.
     pub bytes: i64,
+    /// The node that made the version which it begins with.
+    pub node: NodeId,
 }
 
-/// Makes a history begin with a version; `None` if there is nothing before it. `current` is a whole copy at hand, if
-/// there is one.
+/// Makes a history begin with a version; `None` if there is nothing before it. `current` is a whole copy at hand.
 ///
 /// # Errors
 /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if there is no such version, damage of what stays, or those of the
 /// storage.
-pub fn shorten(
-    history: &History,
-    start: Timestamp,
-    current: Option<&Table>,
-) -> Result<Option<Shortened>> {
+pub fn shorten(history: &History, start: Timestamp, current: &Table) -> Result<Option<Shortened>> {
     let mut versions = history.versions()?;
     versions.remove_leftovers()?;
     let at = versions.list().iter().position(|version| version.timestamp == start);
@@ -51,7 +48,7 @@ pub fn shorten(
     let Some(first) = first else { return Ok(None) };
     let size_before = history.size()?;
     if !versions.has_whole(&first) {
-        history.write_keyframe(&rebuild(&versions, start, current)?)?;
+        history.write_keyframe(&rebuild(&versions, start, Some(current))?)?;
     }
     let hash = versions.write_rest_of_pack(start)?;
     history.sync_folder()?;
@@ -62,7 +59,7 @@ pub fn shorten(
     versions.log.replace(lines)?;
     history.versions()?.remove_leftovers()?;
     let bytes = size_before.cast_signed() - history.size()?.cast_signed();
-    Ok(Some(Shortened { versions: at as u64, bytes }))
+    Ok(Some(Shortened { versions: at as u64, bytes, node: first.node }))
 }
 
 /// The link of the hash chain of a version that follows the one with this link.

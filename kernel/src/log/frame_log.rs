@@ -45,8 +45,7 @@ impl FrameLog {
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn open(storage: &Arc<dyn Storage>) -> Result<Self> {
-        let path = "frames/frame.log".to_owned();
-        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        let file = file_of(storage);
         let (_, end) = file.read(parse)?;
         Ok(Self { file, end })
     }
@@ -56,8 +55,7 @@ impl FrameLog {
     /// # Errors
     /// Those of the storage.
     pub fn salvage(storage: &Arc<dyn Storage>) -> Result<(Vec<FrameEvent>, u64)> {
-        let path = "frames/frame.log".to_owned();
-        LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL).salvage(parse)
+        file_of(storage).salvage(parse)
     }
 
     /// Whether something follows the last good line.
@@ -78,6 +76,11 @@ impl FrameLog {
         self.end = self.file.append(self.end, &[cells])?;
         Ok(())
     }
+}
+
+fn file_of(storage: &Arc<dyn Storage>) -> LogFile {
+    let path = "frames/frame.log".to_owned();
+    LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL)
 }
 
 fn parse(cells: &[Cow<'_, str>]) -> Option<FrameEvent> {

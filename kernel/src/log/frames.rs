@@ -24,9 +24,9 @@ use crate::delta::{Compression, merge_from, pack_name, pack_range, without_repea
 use crate::frame::{Action, FrameInfo};
 use crate::storage::{Access, Storage};
 
-pub(super) const HEADER: &str =
+const HEADER: &str =
     "timestamp|frame_id|name|status|tables_affected|committed_at|user|details|crc32";
-pub(super) const CHECKSUM_CELL: usize = 8;
+const CHECKSUM_CELL: usize = 8;
 const FOLDER: &str = "frames";
 pub(super) const PATH: &str = "frames/index.csv";
 
@@ -86,7 +86,7 @@ impl FrameIndex {
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn read(storage: &Arc<dyn Storage>, users: &UserDictionary) -> Result<Self> {
         // The lines first: what is folded meanwhile is then seen twice, and not missed.
-        let file = LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL);
+        let file = file_of(storage);
         let (lines, end) = file.read(|cells| parse(cells, users).map(Arc::new))?;
         let packs = list_packs(&**storage)?;
         Ok(Self { storage: Arc::clone(storage), file, lines, end, packs })
@@ -224,10 +224,14 @@ impl FrameIndex {
                 self.storage.remove(&path)?;
             }
         }
-        self.storage.sync_folder(FOLDER)?;
-        self.packs = list_packs(&*self.storage)?;
-        let (old, kept): (Vec<_>, _) = self.lines.drain(..).partition(|frame| is_gone(frame));
-        self.keep_lines(kept, users)?;
+        if gone > 0 {
+            self.storage.sync_folder(FOLDER)?;
+            self.packs = list_packs(&*self.storage)?;
+        }
+        let (old, kept): (Vec<_>, _) = self.lines.iter().cloned().partition(|frame| is_gone(frame));
+        if !old.is_empty() {
+            self.keep_lines(kept, users)?;
+        }
         Ok(gone + old.len() as u64)
     }
 
@@ -241,7 +245,7 @@ impl FrameIndex {
         users: &mut UserDictionary,
         kept: usize,
     ) -> Result<()> {
-        let file = LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL);
+        let file = file_of(storage);
         let packs = list_packs(&**storage)?;
         let mut index =
             Self { storage: Arc::clone(storage), file, lines: Vec::new(), end: 0, packs };
@@ -333,6 +337,11 @@ impl FrameIndex {
             .at_path(path)
             .help("make it anew of what is left: rdb repair; or restore the file from a backup")
     }
+}
+
+/// The file of the lines.
+pub(super) fn file_of(storage: &Arc<dyn Storage>) -> LogFile {
+    LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL)
 }
 
 fn path_of(first: Timestamp, last: Timestamp) -> String {

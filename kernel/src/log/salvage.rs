@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Result, Timestamp};
 
+use super::UserDictionary;
 use super::frame_pack::Frames;
-use super::frames::{CHECKSUM_CELL, FrameIndex, HEADER, PATH, parse};
-use super::{LogFile, UserDictionary};
+use super::frames::{FrameIndex, PATH, file_of, parse};
 use crate::delta::pack_range;
 use crate::frame::FrameInfo;
 use crate::storage::{Access, Storage};
@@ -34,8 +34,7 @@ impl FrameIndex {
                 salvaged.read_pack(&**storage, format!("frames/{name}"), users)?;
             }
         }
-        let file = LogFile::new(Arc::clone(storage), PATH.to_owned(), HEADER, CHECKSUM_CELL);
-        let (lines, bad) = file.salvage(|cells| parse(cells, users).map(Arc::new))?;
+        let (lines, bad) = file_of(storage).salvage(|cells| parse(cells, users).map(Arc::new))?;
         if bad > 0 {
             salvaged.damaged.push(PATH.to_owned());
         }

@@ -93,8 +93,7 @@ impl VersionLog {
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) with the line.
     pub fn read(storage: &Arc<dyn Storage>, table: &TableName) -> Result<Self> {
-        let path = format!("tables/{table}/version.log");
-        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        let file = file_of(storage, table);
         let mut newest = None;
         let (versions, end) = file.read(|cells| {
             let version = parse(cells).filter(|version| newest < Some(version.timestamp))?;
@@ -109,8 +108,7 @@ impl VersionLog {
     /// # Errors
     /// Those of the storage.
     pub fn salvage(storage: &Arc<dyn Storage>, table: &TableName) -> Result<(Vec<Version>, bool)> {
-        let path = format!("tables/{table}/version.log");
-        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        let file = file_of(storage, table);
         let (versions, bad) = file.salvage(parse)?;
         let by_time: BTreeMap<_, _> = versions.iter().map(|v| (v.timestamp, v.clone())).collect();
         let is_whole =
@@ -127,8 +125,7 @@ impl VersionLog {
         table: &TableName,
         versions: Vec<Version>,
     ) -> Result<()> {
-        let path = format!("tables/{table}/version.log");
-        let file = LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL);
+        let file = file_of(storage, table);
         Self { file, versions: Vec::new(), end: 0 }.replace(versions)
     }
 
@@ -194,6 +191,11 @@ impl VersionLog {
         self.versions.extend(versions);
         Ok(())
     }
+}
+
+fn file_of(storage: &Arc<dyn Storage>, table: &TableName) -> LogFile {
+    let path = format!("tables/{table}/version.log");
+    LogFile::new(Arc::clone(storage), path, HEADER, CHECKSUM_CELL)
 }
 
 fn to_cells(version: &Version) -> Vec<String> {

@@ -5,7 +5,6 @@ use reedbase_plugin_api::{Bytes, Error, Result, TableName, Timestamp};
 use super::Repairing;
 use super::report::Repair;
 use crate::cache;
-use crate::look::Look;
 use crate::mark::{Mark, table_path};
 use crate::storage::{Access, read_all};
 use crate::table::Table;
@@ -71,7 +70,7 @@ fn write_mark(
             storage.rename(&path, &kept)?;
             report.kept.push(kept);
         }
-        storage.write_new(&path, &text)?;
+        storage.replace(&path, &text)?;
         report.made(format!("{table}: its file, from its history"));
     }
     let gone = || Error::internal("a file that was just written is gone");
@@ -90,10 +89,7 @@ pub(super) fn is_lost(
 ) -> Result<bool> {
     let storage = &repairing.storage;
     let (path, schema) = (table_path(table, "current.csv"), table_path(table, "schema.toml"));
-    let mut marks = Vec::new();
-    for name in ["mark", "mark.next"] {
-        marks.extend(Mark::read(&**storage, table, name).ok().flatten());
-    }
+    let marks = marks(repairing, table);
     if marks.is_empty() {
         return Ok(false);
     }
@@ -105,26 +101,24 @@ pub(super) fn is_lost(
         report.kept.extend(repairing.put_aside(&path)?);
         return Ok(true);
     }
-    Ok(is_ours && known_schema(&marks) && storage.len(&schema)?.is_none())
+    let says_schema = marks.iter().any(|mark| mark.schema.is_some());
+    Ok(is_ours && says_schema && storage.len(&schema)?.is_none())
 }
 
-fn known_schema(marks: &[Mark]) -> bool {
-    marks.iter().any(|mark| mark.schema.is_some())
+fn marks(repairing: &Repairing, table: &TableName) -> Vec<Mark> {
+    let read = |name: &&str| Mark::read(&*repairing.storage, table, name).ok().flatten();
+    ["mark", "mark.next"].iter().filter_map(read).collect()
 }
 
-/// Removes a cache that is damaged: it comes back by itself.
+/// Removes a cache that is of no use: it comes back by itself.
 pub(super) fn drop_cache(
     repairing: &Repairing,
     table: &TableName,
-    look: Option<&Look>,
     report: &mut Repair,
 ) -> Result<()> {
-    let storage = &repairing.storage;
-    let path = cache::layout_path(table);
-    let Some(look) = look.filter(|_| storage.len(&path).is_ok_and(|len| len.is_some())) else {
-        return Ok(());
-    };
-    if cache::read_layout(&**storage, table, &look.mark.sha256).is_none() {
+    let (storage, path) = (&repairing.storage, cache::layout_path(table));
+    let is_of = |mark: &Mark| cache::read_layout(&**storage, table, &mark.sha256).is_some();
+    if storage.len(&path)?.is_some() && !marks(repairing, table).iter().any(is_of) {
         storage.remove(&path)?;
         report.made(format!("{table}: its cache, as soon as it is needed"));
     }

@@ -31,7 +31,6 @@ use crate::history::History;
 use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::log::{FrameIndex, Salvaged, UserDictionary, actions_text, check_actions};
-use crate::look::{Hashes, look};
 use crate::mark::Mark;
 use crate::progress::Silent;
 use crate::registry;
@@ -77,16 +76,16 @@ pub fn repair(storage: &Arc<dyn Storage>, limits: Limits) -> Result<Repair> {
         let guards =
             locks.iter().flatten().map(|lock| LockGuard::new(&**lock, LockMode::Exclusive));
         let _guards = guards.collect::<Result<Vec<_>>>()?;
-        mend_registry(&**storage, &mut report)?;
-        let mut repairing = Repairing::new(storage, limits)?;
-        mend_all(&mut repairing, &mut report)?
+        let now = SystemClock.now();
+        mend_registry(&**storage, now, &mut report)?;
+        mend_all(&Repairing::new(storage, now, limits)?, &mut report)?
     };
     write_lost(storage, limits, &lost, &mut report)?;
     Ok(report)
 }
 
 /// Mends everything but the files of tables; tells of which these are lost.
-fn mend_all(repairing: &mut Repairing, report: &mut Repair) -> Result<Vec<TableName>> {
+fn mend_all(repairing: &Repairing, report: &mut Repair) -> Result<Vec<TableName>> {
     let names = repairing.storage.list("tables")?;
     let tables: Vec<TableName> =
         names.iter().filter_map(|name| TableName::new(name).ok()).collect();
@@ -95,8 +94,7 @@ fn mend_all(repairing: &mut Repairing, report: &mut Repair) -> Result<Vec<TableN
         history::mend(repairing, table, report)?;
         files::mend_mark(repairing, table, report)?;
         lost.extend(files::is_lost(repairing, table, report)?.then(|| table.clone()));
-        let look = look(&*repairing.storage, table, &Hashes::default())?;
-        files::drop_cache(repairing, table, look.as_ref(), report)?;
+        files::drop_cache(repairing, table, report)?;
     }
     frames::mend(repairing, &tables, report)?;
     frames::mend_log(repairing, report)?;
@@ -124,14 +122,14 @@ fn write_lost(
 }
 
 /// Settings and dictionaries count as their files say where their mark is damaged.
-fn mend_registry(storage: &dyn Storage, report: &mut Repair) -> Result<()> {
+fn mend_registry(storage: &dyn Storage, now: Timestamp, report: &mut Repair) -> Result<()> {
     let is_damaged = matches!(registry::edited(storage), Err(error) if error.is_corrupt());
     if is_damaged {
         // Only if the files make sense: else nothing would.
         let text = |path: &str| Ok::<_, Error>(storage.read(path)?.unwrap_or_default());
-        Config::check(&String::from_utf8_lossy(&text(registry::CONFIG_PATH)?))?;
+        Config::parse(&String::from_utf8_lossy(&text(registry::CONFIG_PATH)?))?;
         UserDictionary::parse(&text(registry::USERS_PATH)?, storage)?;
-        storage.remove(registry::MARK_PATH)?;
+        report.kept.extend(put_aside(storage, registry::MARK_PATH, now)?);
         registry::complete(storage)?;
         report.made("the mark of settings and dictionaries");
     }
@@ -144,7 +142,7 @@ fn mend_registry(storage: &dyn Storage, report: &mut Repair) -> Result<()> {
 }
 
 impl Repairing {
-    fn new(storage: &Arc<dyn Storage>, limits: Limits) -> Result<Self> {
+    fn new(storage: &Arc<dyn Storage>, now: Timestamp, limits: Limits) -> Result<Self> {
         let node = Config::read(&**storage)?.node;
         let mut users = UserDictionary::read(&**storage)?;
         let (_, scan) = Journal::open(Arc::clone(storage), Access::Read, false)?;
@@ -163,7 +161,7 @@ impl Repairing {
         let frames_are_whole = damaged.is_empty() && storage.len("frames/index.csv")?.is_some();
         Ok(Self {
             storage: Arc::clone(storage),
-            now: SystemClock.now(),
+            now,
             limits,
             node,
             users,
@@ -199,19 +197,18 @@ impl Repairing {
         at.and_then(|at| u32::try_from(at).ok()).unwrap_or_default()
     }
 
-    /// Gives a file a name under which it is out of the way; nothing if there is none.
+    /// Puts a file aside.
     fn put_aside(&self, path: &str) -> Result<Option<String>> {
-        if self.storage.len(path)?.is_none() {
-            return Ok(None);
-        }
-        let mut aside = format!("{path}.damaged-{}", self.now);
-        for again in 2.. {
-            if self.storage.len(&aside)?.is_none() {
-                break;
-            }
-            aside = format!("{path}.damaged-{}-{again}", self.now);
-        }
-        self.storage.rename(path, &aside)?;
-        Ok(Some(aside))
+        put_aside(&*self.storage, path, self.now)
     }
+}
+
+/// Gives a file a name under which it is out of the way; nothing if there is none.
+fn put_aside(storage: &dyn Storage, path: &str, now: Timestamp) -> Result<Option<String>> {
+    if storage.len(path)?.is_none() {
+        return Ok(None);
+    }
+    let aside = storage.free_name(format!("{path}.damaged-{now}"))?;
+    storage.rename(path, &aside)?;
+    Ok(Some(aside))
 }

@@ -180,6 +180,18 @@ impl dyn Storage + '_ {
         self.rename(&aside, path)
     }
 
+    /// The path itself if nothing has that name, else with a number behind it: `<path>-2`.
+    pub fn free_name(&self, path: String) -> Result<String> {
+        let mut free = path.clone();
+        for again in 2.. {
+            if self.stat(&free)?.is_none() {
+                break;
+            }
+            free = format!("{path}-{again}");
+        }
+        Ok(free)
+    }
+
     /// Removes what a crash left half written in a folder. Only for those who alone write there.
     pub fn remove_unfinished(&self, folder: &str) -> Result<()> {
         let names = self.list(folder)?;
