@@ -142,6 +142,27 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
         }
         range
     }
+
+    /// All entries from a key on, in order.
+    pub(crate) fn iter_from(&self, key: &K) -> Range<'_, K, V> {
+        let mut range = Range { stack: Vec::new(), leaf: [].iter() };
+        let mut next = self.root.as_deref();
+        while let Some(node) = next {
+            match node {
+                Node::Leaf(entries) => {
+                    let at = entries.partition_point(|(other, _)| other < key);
+                    range.leaf = entries.get(at..).unwrap_or_default().iter();
+                    return range;
+                }
+                Node::Inner(children) => {
+                    let at = child_of(children, key);
+                    range.stack.push(children.get(at + 1..).unwrap_or_default().iter());
+                    next = children.get(at).map(|child| &*child.node);
+                }
+            }
+        }
+        range
+    }
 }
 
 /// The child under which a key belongs.
@@ -282,6 +303,7 @@ mod tests {
                     let before: i64 = model.range(..key).map(|(_, value)| *value).sum();
                     prop_assert_eq!(tree.weight_before(&key), before);
                     prop_assert_eq!(tree.get(&key), model.get(&key));
+                    prop_assert!(tree.iter_from(&key).eq(model.range(key..)));
                     let last = model.range(..=key).next_back();
                     let found = tree.last_where(|other, _| *other <= key);
                     prop_assert_eq!(found.map(|(key, value, _)| (key, value)), last);

@@ -66,8 +66,10 @@ pub enum ErrorKind {
     ServerStartAborted,
     /// A conflict cannot be decided that way.
     InvalidChoice,
-    /// A limit of this version was reached.
+    /// A limit was reached: of this version, or one that the caller set.
     Limit,
+    /// Somebody stopped it.
+    Interrupted,
     /// A licence does not include the feature.
     NotLicensed,
     /// A defect in ReedBase or in a plugin.
@@ -90,6 +92,8 @@ pub struct Position {
     pub column: Option<String>,
     /// The line in the file, counted from 1.
     pub line: Option<u64>,
+    /// The character in the line, counted from 1.
+    pub character: Option<u64>,
     /// The cell in the line, counted from 1.
     pub cell: Option<u64>,
     /// The byte in the file, counted from 0.
@@ -213,6 +217,13 @@ impl Error {
         self
     }
 
+    /// Adds the character in the line, counted from 1.
+    #[must_use]
+    pub fn at_character(mut self, character: u64) -> Self {
+        self.0.position.character.get_or_insert(character);
+        self
+    }
+
     /// Adds the cell in the line, counted from 1.
     #[must_use]
     pub fn at_cell(mut self, cell: u64) -> Self {
@@ -283,6 +294,9 @@ impl fmt::Display for Position {
         }
         if let Some(line) = self.line {
             parts.push(format!("line {line}"));
+        }
+        if let Some(character) = self.character {
+            parts.push(format!("character {character}"));
         }
         if let Some(cell) = self.cell {
             parts.push(format!("cell {cell}"));

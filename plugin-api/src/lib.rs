@@ -4,7 +4,7 @@
 //! things ([`Timestamp`], [`FrameId`], [`TableName`]), what a cell means ([`Value`]), what a table
 //! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
 //! did to one table ([`Changeset`]), how things fail ([`Error`]), what is measured ([`Metric`]), and the traits a plugin may
-//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`]).
+//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`], [`Dialect`]). A plugin reads by [`Snapshot`] and [`TableView`].
 //!
 //! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
 //! generics, no async, no borrow that outlives a call. That is what lets a frozen binary interface be
@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod nearest;
 mod id;
 mod value;
 pub mod row;
@@ -23,14 +24,25 @@ mod metric;
 mod codec;
 mod merge;
 mod format;
+mod batch;
+mod read;
+mod host;
+mod query;
 
+pub use batch::Batch;
 pub use bytes::Bytes;
 pub use changeset::{Changeset, Lines, Move, SchemaText, Shape};
 pub use codec::DeltaCodec;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
+pub use host::Host;
 pub use id::{FrameId, NodeId, TableName, Timestamp};
 pub use merge::{Decision, MergeCell, MergeDriver};
 pub use metric::{Metric, MetricKind, Unit};
+pub use nearest::nearest;
+pub use query::{
+    Dialect, Interrupt, Outcome, Params, QueryLimits, QuerySession, RowSink, Translated,
+};
+pub use read::{Snapshot, TableView};
 pub use schema::{Column, ColumnType, LineEnd, Schema};
-pub use value::Value;
+pub use value::{Value, ValueRef};

@@ -21,6 +21,11 @@ pub const QUOTE: u8 = b'"';
 pub struct RawCell<'a>(&'a [u8]);
 
 impl<'a> RawCell<'a> {
+    /// The cell that these bytes are, quotes included.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes as they stand in the row.
     pub fn bytes(self) -> &'a [u8] {
         self.0

@@ -120,6 +120,8 @@ pub(crate) enum Command {
     Insert(commands::insert::Insert),
     /// Remove rows
     Delete(commands::delete::Delete),
+    /// Ask the tables anything, in SQL
+    Query(commands::query::Query),
     /// Print a whole table
     Cat(commands::cat::Cat),
     /// Print who changed what, newest first

@@ -28,11 +28,11 @@
 
 pub use reedbase_kernel::database::{
     Adopt, Amount, BackedUp, BackupFile, Blame, BlamedRow, Cell, CellVersion, CheckpointReport,
-    Checkpoints, CleanedUp, Commit, Compact, CompactReport, Compacted, Database, Diff, Frame,
-    FrameEntry, FrameReport, FrameStatus, Keep, MergedText, NewTable, OlderRows, OnConflict,
-    OpenConflict, OpenOptions, OutsideEdit, PastConflict, Pick, Preview, Restoring, Row, RowDiff,
-    RowName, RowVersion, SETTINGS, Snapshot, Status, TableAt, TableCopy, TableStatus, TableVersion,
-    TakenIn, Transaction, UncommittedFrame, VersionPlace,
+    Checkpoints, CleanedUp, Commit, Compact, CompactReport, Compacted, Diff, Frame, FrameEntry,
+    FrameReport, FrameStatus, Keep, MergedText, NewTable, OlderRows, OnConflict, OpenConflict,
+    OutsideEdit, PastConflict, Pick, Preview, Restoring, Row, RowDiff, RowName, RowVersion,
+    SETTINGS, Snapshot, Status, TableAt, TableCopy, TableStatus, TableVersion, TakenIn,
+    Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
 pub use reedbase_kernel::journal::Standing;
@@ -41,10 +41,17 @@ pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
-    Column, ColumnType, Decision, Error, ErrorKind, FrameId, MergeCell, MergeDriver, Position,
-    Result, Schema, TableName, Timestamp, Value,
+    Column, ColumnType, Decision, Error, ErrorKind, FrameId, Interrupt, MergeCell, MergeDriver,
+    Outcome, Params, Position, QueryLimits, Result, RowSink, Schema, TableName, Timestamp, Value,
+    ValueRef,
 };
 
 mod import;
+mod rows;
+mod session;
+mod database;
 
+pub use database::{Database, OpenOptions};
 pub use import::{Import, csv};
+pub use rows::{QueryRow, QueryRows};
+pub use session::Session;

@@ -24,6 +24,8 @@ pub(crate) struct Output {
     conflicts: bool,
     /// What shows that something is going on.
     bar: Option<Arc<Bar>>,
+    /// The text in which a line and a character of an error are.
+    source: Option<String>,
 }
 
 /// How a piece of text looks on a terminal.
@@ -43,7 +45,16 @@ impl Output {
         let terminal = stdout.is_terminal() || std::env::var_os("GIT_PAGER_IN_USE").is_some();
         let color = terminal && std::env::var_os("NO_COLOR").is_none();
         let out = BufWriter::new(stdout);
-        Self { out, json, terminal, color, broken_pipe: false, conflicts: false, bar: None }
+        Self {
+            out,
+            json,
+            terminal,
+            color,
+            broken_pipe: false,
+            conflicts: false,
+            bar: None,
+            source: None,
+        }
     }
 
     /// Whether JSON was asked for.
@@ -54,6 +65,16 @@ impl Output {
     /// Whether styles are to be seen.
     pub(crate) fn has_color(&self) -> bool {
         self.color
+    }
+
+    /// Whether a terminal shows it in the end.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The text in which a line and a character of an error are: the place is shown.
+    pub(crate) fn set_source(&mut self, text: &str) {
+        self.source = Some(text.to_owned());
     }
 
     /// Notes that something is left for somebody to decide: the exit code tells.
@@ -171,6 +192,7 @@ impl Output {
                 "key": position.key,
                 "column": position.column,
                 "line": position.line,
+                "character": position.character,
                 "byte": position.byte,
             }});
             let conflicts = Conflicts::of(error).iter().map(conflict_json);
@@ -183,6 +205,9 @@ impl Output {
             return;
         }
         eprintln!("error: {error}");
+        if let Some(excerpt) = self.excerpt(error) {
+            eprintln!("{excerpt}");
+        }
         let mut source = std::error::Error::source(error);
         source = source.filter(|_| Conflicts::of(error).is_empty());
         while let Some(cause) = source {
@@ -194,6 +219,17 @@ impl Output {
         if let Some(help) = error.way_out() {
             eprintln!("  help: {help}");
         }
+    }
+
+    /// The line in which something is wrong, and a mark below the place.
+    fn excerpt(&self, error: &Error) -> Option<String> {
+        let position = error.position();
+        let line = usize::try_from(position.line?.checked_sub(1)?).ok()?;
+        let before = usize::try_from(position.character?.checked_sub(1)?).ok()?;
+        let line = self.source.as_ref()?.lines().nth(line).unwrap_or_default();
+        let line = line.replace('\t', " ");
+        let before = line.chars().take(before).collect::<String>().width();
+        Some(format!("  | {}\n  | {:before$}^", tamed(&line), ""))
     }
 
     /// What was printed so far is seen.

@@ -59,3 +59,5 @@ mod copies;
 mod together;
 /// What writers rely on, and what becomes of it.
 mod writers;
+/// Questions in ReedQL, and what they are answered.
+mod query;

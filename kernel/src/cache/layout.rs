@@ -2,7 +2,7 @@
 //! opening a large table reads neither.
 //!
 //! ```text
-//!  0  magic "RDBCACHE"          8  format (u32): 1         12  order (u32): 0 none, 1 number, 2 text
+//!  0  magic "RDBCACHE"          8  format (u32): 2         12  order (u32): 0 none, 1 number, 2 text; + 4 if all keys are plain
 //! 16  SHA-256 of current.csv   48  rows (u64)
 //! 56  length of the offsets (u64)                          64  length of the index (u64)
 //! 72  offsets, index, CRC32 of all before
@@ -15,7 +15,10 @@ use crate::table::{KeyIndex, KeyOrder, Layout};
 use crate::wire::Reader;
 
 const MAGIC: &[u8; 8] = b"RDBCACHE";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// Added to the order where no key may be a number in another spelling.
+const PLAIN: u32 = 4;
 
 /// The path of the layout of a table.
 pub fn layout_path(table: &TableName) -> String {
@@ -33,7 +36,9 @@ fn parse(bytes: &Bytes, sha256: &[u8; 32]) -> Option<Layout> {
     let body = bytes.len().checked_sub(4)?;
     let mut reader = Reader::new(bytes.clone());
     let fits = reader.array().ok()? == *MAGIC && reader.u32().ok()? == FORMAT;
-    let order = match reader.u32().ok()? {
+    let order = reader.u32().ok()?;
+    let plain = order & PLAIN != 0;
+    let order = match order & !PLAIN {
         0 => None,
         1 => Some(KeyOrder::Number),
         2 => Some(KeyOrder::Text),
@@ -49,7 +54,8 @@ fn parse(bytes: &Bytes, sha256: &[u8; 32]) -> Option<Layout> {
     let index = KeyIndex::from_bytes(reader.take(index_len).ok()?);
     let crc = reader.u32().ok()?;
     reader.end().ok()?;
-    (crc32fast::hash(bytes.get(..body)?) == crc).then(|| Layout::new(offsets, index, rows, order))
+    (crc32fast::hash(bytes.get(..body)?) == crc)
+        .then(|| Layout::new(offsets, index, rows, order, plain))
 }
 
 /// Remembers a layout.
@@ -71,6 +77,7 @@ pub fn write_layout(
     };
     file.put(MAGIC)?;
     file.put(&FORMAT.to_le_bytes())?;
+    let order = order + if layout.plain { PLAIN } else { 0 };
     file.put(&order.to_le_bytes())?;
     file.put(sha256)?;
     file.put(&layout.rows.to_le_bytes())?;
@@ -100,6 +107,7 @@ mod tests {
         write_layout(&storage, &table, &[1; 32], &base.layout()).unwrap();
         let layout = read_layout(&storage, &table, &[1; 32]).unwrap();
         assert_eq!((layout.rows, layout.order), (2, Some(KeyOrder::Number)));
+        assert!(layout.plain);
         assert_eq!(layout.offsets, base.layout().offsets);
         assert_eq!(base.find(&Key::from("2")).unwrap().unwrap().0, 1);
         assert!(read_layout(&storage, &table, &[2; 32]).is_none());

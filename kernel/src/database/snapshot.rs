@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, Result, Shape, TableName, Timestamp};
+use reedbase_plugin_api::{Error, Result, Shape, TableName, Timestamp, nearest};
 
 use super::row::Row;
 use crate::state::{State, TableState};
@@ -63,6 +63,15 @@ impl Snapshot {
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name, or damage.
     pub fn table(&self, name: &str) -> Result<&Table> {
         find_table(&self.state, name)?.table(&self.store)
+    }
+
+    /// A table with its name as it is spelled.
+    ///
+    /// # Errors
+    /// Those of [`table`](Self::table).
+    pub fn named_table(&self, name: &str) -> Result<(TableName, &Table)> {
+        let state = find_table(&self.state, name)?;
+        Ok((state.name().clone(), state.table(&self.store)?))
     }
 
     /// The row with this key; `None` if there is none. Cost: one probe of the index, about 0.2 µs when the
@@ -127,58 +136,10 @@ pub(super) fn find_column(shape: &Shape, name: &str) -> Result<usize> {
 
 /// That something of this name does not exist, with the nearest name that does.
 pub(super) fn not_found<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Error {
-    let names: Vec<&str> = names.collect();
-    let near = names.iter().map(|other| (distance(name, other), other)).min();
     let error = Error::not_found(format!("there is no {what} `{name}`"));
-    match near {
-        Some((distance, near))
-            if distance <= 1 + name.chars().count() / 4 && distance < name.chars().count() =>
-        {
-            error.help(format!("did you mean `{near}`?"))
-        }
-        Some(_) if names.len() > NAMED_MAX => error,
-        Some(_) => error.help(format!("the {what}s are {}", names.join(", "))),
+    let mut names = names.peekable();
+    match names.peek() {
+        Some(_) => nearest(error, what, name, names),
         None => error.help("there is none yet: rdb import FILE makes one"),
-    }
-}
-
-/// More names than this are not told to somebody who typed another.
-const NAMED_MAX: usize = 20;
-
-/// How many characters must be added, removed or replaced (Levenshtein, 1966), ignoring ASCII case.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.to_ascii_lowercase().chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, a) in (1..).zip(one.to_ascii_lowercase().chars()) {
-        let mut corner = above - 1;
-        let mut left = above;
-        for (cell, b) in row.iter_mut().skip(1).zip(&other) {
-            let best = (corner + usize::from(a != *b)).min(left + 1).min(*cell + 1);
-            corner = std::mem::replace(cell, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = above;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_suggested() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("Pages", "pages"), 0);
-        let help = |name| {
-            let error = not_found("table", name, ["pages", "users"].into_iter());
-            error.way_out().map(str::to_owned)
-        };
-        assert_eq!(help("page").as_deref(), Some("did you mean `pages`?"));
-        assert_eq!(help("suers").as_deref(), Some("did you mean `users`?"));
-        assert_eq!(help("orders").as_deref(), Some("the tables are pages, users"));
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use reedbase_plugin_api::{Bytes, Error, ErrorKind, Result, Shape};
 
-use super::order::OrderWatch;
+use super::order::{OrderWatch, is_plain};
 use super::{Key, KeyIndex, KeyOrder, key_of};
 use crate::csv::{line_of, next_record};
 use crate::storage::{File, read_range};
@@ -34,6 +34,7 @@ pub struct Base {
     index: KeyIndex,
     rows: u64,
     order: Option<KeyOrder>,
+    plain: bool,
 }
 
 enum Source {
@@ -75,12 +76,20 @@ pub struct Layout {
     pub rows: u64,
     /// Whether the rows are sorted by key.
     pub order: Option<KeyOrder>,
+    /// Whether no key may be a number in another spelling.
+    pub plain: bool,
 }
 
 impl Layout {
     /// A layout that the cache remembered.
-    pub fn new(offsets: Bytes, index: KeyIndex, rows: u64, order: Option<KeyOrder>) -> Self {
-        Self { offsets, index, rows, order }
+    pub fn new(
+        offsets: Bytes,
+        index: KeyIndex,
+        rows: u64,
+        order: Option<KeyOrder>,
+        plain: bool,
+    ) -> Self {
+        Self { offsets, index, rows, order, plain }
     }
 }
 
@@ -100,7 +109,7 @@ impl Base {
         check_text(&text)?;
         let mut lines = Parser::new(&text, &shape);
         lines.run()?;
-        let Parser { offsets, hashes, rows, watch, .. } = lines;
+        let Parser { offsets, hashes, rows, watch, plain, .. } = lines;
         let line = |slot: u32| line_at(&offsets, slot).and_then(|(from, to)| text.get(from..to));
         let same = |one: u32, other: u32| match (line(one), line(other)) {
             (Some(one), Some(other)) => key_of(one, &shape) == key_of(other, &shape),
@@ -114,6 +123,7 @@ impl Base {
             index,
             rows,
             order: watch.order(rows),
+            plain,
             shape,
         })
     }
@@ -126,18 +136,18 @@ impl Base {
         checksums: Vec<u32>,
         rebuild: Box<dyn Rebuild>,
     ) -> Result<Self> {
-        let Layout { offsets, index, rows, order } = layout;
+        let Layout { offsets, index, rows, order, plain } = layout;
         let len = offsets.last_chunk::<4>().map_or(0, |end| u64::from(u32::from_le_bytes(*end)));
         let read = checksums.iter().map(|_| OnceLock::new()).collect();
         let rebuilt = OnceLock::new();
         let blocks = Blocks { file, len, checksums, read, rebuild, rebuilt };
-        Ok(Self { shape, source: Source::File(blocks), offsets, index, rows, order })
+        Ok(Self { shape, source: Source::File(blocks), offsets, index, rows, order, plain })
     }
 
     /// What the cache should remember.
     pub fn layout(&self) -> Layout {
         let (offsets, index) = (self.offsets.clone(), self.index.clone());
-        Layout { offsets, index, rows: self.rows, order: self.order }
+        Layout { offsets, index, rows: self.rows, order: self.order, plain: self.plain }
     }
 
     /// How its lines are cut into cells.
@@ -172,6 +182,11 @@ impl Base {
     /// Whether the rows are sorted by key.
     pub fn order(&self) -> Option<KeyOrder> {
         self.order
+    }
+
+    /// Whether no key may be a number in another spelling: `7` is plain, `07` and `7.0` are not.
+    pub fn has_plain_keys(&self) -> bool {
+        self.plain
     }
 
     /// The line in a slot.
@@ -283,12 +298,13 @@ struct Parser<'a> {
     hashes: Vec<u64>,
     rows: u64,
     watch: OrderWatch,
+    plain: bool,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a [u8], shape: &'a Shape) -> Self {
         let (offsets, hashes) = (Vec::new(), Vec::new());
-        Self { text, shape, offsets, hashes, rows: 0, watch: OrderWatch::default() }
+        Self { text, shape, offsets, hashes, rows: 0, watch: OrderWatch::default(), plain: true }
     }
 
     fn run(&mut self) -> Result<()> {
@@ -334,6 +350,7 @@ impl<'a> Parser<'a> {
         let key = key.ok_or_else(|| self.missing_key(start))?;
         self.hashes.push(hash(&key));
         self.watch.see(&key);
+        self.plain = self.plain && is_plain(&key, self.shape.key().len());
         self.rows += 1;
         Ok(record.end)
     }

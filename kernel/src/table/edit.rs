@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use reedbase_plugin_api::{Bytes, Error, ErrorKind, Lines, Result, Shape, Timestamp};
 
+use super::order::is_plain;
 use super::view::Line;
 use super::{Base, Key, Place, Table, key_of};
 
@@ -361,6 +362,7 @@ impl Table {
             && (place.base_slot().is_none() || elsewhere.is_some())
             && bytes.is_some()
         {
+            self.plain = self.plain && is_plain(&Key::from_bytes(&key), self.shape().key().len());
             self.keys.insert(key, place);
         }
         self.lines.insert(place, Line::new(place, bytes, stamp.clone(), previous));

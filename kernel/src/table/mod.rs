@@ -17,6 +17,7 @@ mod order;
 mod base;
 mod place;
 mod view;
+mod scan;
 mod edit;
 mod apply;
 mod diff;

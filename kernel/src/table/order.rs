@@ -25,6 +25,25 @@ impl KeyOrder {
     }
 }
 
+/// Whether no part of a key could be taken for a number that is spelled otherwise: `7` is plain, `07`, `7.0` and `1e3` are
+/// not. Where all keys are plain, the row with the key 7 is found by its text. It may say no where it could say yes.
+pub(super) fn is_plain(key: &Key<'_>, columns: usize) -> bool {
+    match columns {
+        1 => is_plain_text(key.as_bytes()),
+        _ => key.parts(columns).iter().all(|part| is_plain_text(part.as_bytes())),
+    }
+}
+
+fn is_plain_text(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if digits.len() < 19 && digits.iter().all(u8::is_ascii_digit) {
+        return digits.first() != Some(&b'0') || text == b"0";
+    }
+    let numeric =
+        |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E' | 9..=13 | b' ');
+    !text.iter().all(numeric)
+}
+
 fn number(key: &Key<'_>) -> Option<i64> {
     std::str::from_utf8(key.as_bytes()).ok()?.parse().ok()
 }
@@ -86,5 +105,17 @@ mod tests {
         assert_eq!(order(&["a", "c", "b"]), None);
         assert_eq!(order(&["2", "1"]), None);
         assert_eq!(order(&["1"]), None);
+    }
+
+    #[test]
+    fn keys_that_may_be_numbers_in_another_spelling_are_not_plain() {
+        for plain in ["0", "7", "-7", "", "a7", "home", "7a", "1_000", "999999999999999999"] {
+            assert!(is_plain(&Key::from(plain), 1), "{plain}");
+        }
+        for other in ["07", "-0", "+7", "7.0", "1e3", " 7", "7\n", "1000000000000000000"] {
+            assert!(!is_plain(&Key::from(other), 1), "{other}");
+        }
+        assert!(is_plain(&Key::from(["7", "a"]), 2));
+        assert!(!is_plain(&Key::from(["a", "07"]), 2));
     }
 }

@@ -22,6 +22,8 @@ pub struct Table {
     pub(super) base_version: Option<Timestamp>,
     /// Whether the rows still stand in the order of the base.
     pub(super) sorted: bool,
+    /// Whether no key may be a number in another spelling.
+    pub(super) plain: bool,
     /// The text of its schema.toml, where that is known.
     pub(super) schema: Option<Bytes>,
 }
@@ -96,6 +98,7 @@ impl Table {
             rows: base.rows(),
             len: base.file_len(),
             sorted: base.order().is_some(),
+            plain: base.has_plain_keys(),
             lines: Tree::default(),
             keys: Tree::default(),
             version,
@@ -175,6 +178,12 @@ impl Table {
         u64::from(self.base.lines()).saturating_add_signed(self.lines.weight())
     }
 
+    /// Whether no key may be a number in another spelling, so that a number finds its row by its text. It may say no
+    /// after such a key is gone.
+    pub fn has_plain_keys(&self) -> bool {
+        self.plain
+    }
+
     /// Whether no frame touched it since its base.
     pub fn is_base(&self) -> bool {
         self.lines.is_empty()
@@ -242,6 +251,23 @@ impl Table {
             (None, Some(slot)) => self.base.line(slot).map(Some),
             (None, None) => Ok(None),
         }
+    }
+
+    /// The row with this ordinal; `None` for a blank line, and beyond the last.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn row(&self, ordinal: u64) -> Result<Option<Bytes>> {
+        let Some(place) = self.place_at(ordinal) else { return Ok(None) };
+        Ok(self.line(place)?.filter(|line| !self.shape().is_blank(line)))
+    }
+
+    /// The row with this key, and its ordinal.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn find_row(&self, key: &Key<'_>) -> Result<Option<(u64, Bytes)>> {
+        Ok(self.find(key)?.map(|(place, bytes)| (self.ordinal(place), bytes)))
     }
 
     /// Whether no line stands behind a place.

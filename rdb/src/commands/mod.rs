@@ -7,6 +7,7 @@ pub(crate) mod get;
 pub(crate) mod set;
 pub(crate) mod insert;
 pub(crate) mod delete;
+pub(crate) mod query;
 pub(crate) mod cat;
 pub(crate) mod log;
 pub(crate) mod diff;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Set(command) => command.run(global, output),
         Command::Insert(command) => command.run(global, output),
         Command::Delete(command) => command.run(global, output),
+        Command::Query(command) => command.run(global, output),
         Command::Cat(command) => command.run(global, output),
         Command::Log(command) => command.run(global, output),
         Command::Diff(command) => command.run(global, output),

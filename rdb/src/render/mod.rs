@@ -19,6 +19,8 @@ mod html;
 mod conflict;
 /// All of a difference, in one of the formats.
 mod document;
+/// The rows of a query.
+pub(crate) mod rows;
 
 pub(crate) use conflict::{conflicts, place, refused, said, sides};
 pub(crate) use document::{DiffFormat, Document, Heading};

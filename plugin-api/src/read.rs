@@ -1,0 +1,76 @@
+//! How a plugin reads: the interface `read/1`, the same for plugins that are linked and that are loaded.
+//!
+//! A [`Snapshot`] is all tables at one instant, a [`TableView`] one of them. Rows come in a [`Batch`]: the kernel's own
+//! bytes and offsets into them, never one row to a call. A row is named by its *slot*, which means something
+//! in this view only and must not be stored.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Batch, Result, Schema, Shape, TableName, Timestamp};
+
+/// All tables at one instant. Nothing that is committed later shows in it.
+pub trait Snapshot: Send + Sync {
+    /// The newest frame it shows; zero if there is none.
+    fn frame(&self) -> Timestamp;
+
+    /// The names of the tables, sorted, with those that ReedBase keeps itself.
+    fn tables(&self) -> Vec<TableName>;
+
+    /// A table, found ignoring ASCII case. Cost: its file is read when it is first needed.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name, or damage.
+    fn table(&self, name: &str) -> Result<Arc<dyn TableView>>;
+
+    /// All tables after an older frame.
+    ///
+    /// # Errors
+    /// Damage of a log.
+    fn as_of(&self, frame: Timestamp) -> Result<Arc<dyn Snapshot>>;
+}
+
+/// A table at one instant.
+pub trait TableView: Send + Sync {
+    /// The name.
+    fn name(&self) -> &TableName;
+
+    /// The frame that touched it last.
+    fn version(&self) -> Timestamp;
+
+    /// What its columns mean, as of then.
+    fn schema(&self) -> &Arc<Schema>;
+
+    /// How its rows are cut into cells.
+    fn shape(&self) -> &Shape;
+
+    /// How many rows there are.
+    fn row_count(&self) -> u64;
+
+    /// How many bytes its file has.
+    fn byte_count(&self) -> u64;
+
+    /// Whether no key may be a number in another spelling: then a number finds its row by its text. `7` is plain, `07` and
+    /// `7.0` are not.
+    fn has_plain_keys(&self) -> bool;
+
+    /// Adds rows to a batch, in the order of the file, beginning with this slot (0 is the first): those among the next
+    /// `max` lines. Gives the slot to go on from, or `None` at the end.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    fn scan(&self, from: u64, max: usize, batch: &mut Batch) -> Result<Option<u64>>;
+
+    /// The row in a slot.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    fn row(&self, slot: u64) -> Result<Option<Bytes>>;
+
+    /// The row whose key has these texts, one for each column of the key, with its slot.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    fn find(&self, key: &[&str]) -> Result<Option<(u64, Bytes)>>;
+}

@@ -1,0 +1,92 @@
+//! A connection of SQLite that has no file, and is let do nothing but what a query needs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use reedbase_plugin_api::{Interrupt, QueryLimits};
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags, Result};
+
+use crate::decimal;
+use crate::shared::Shared;
+use crate::virtual_table::{MODULE, TABLES};
+
+/// Opens one whose tables are read through `shared`.
+pub(crate) fn open(shared: &Arc<Shared>) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_MEMORY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(":memory:", flags)?;
+    // A name in double quotes that nothing has is a mistake, not a text.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(PLANS);
+    connection.create_collation("decimal", decimal::compare)?;
+    connection.create_module(MODULE, TABLES, Some(Arc::clone(shared)))?;
+    Ok(connection)
+}
+
+/// How many prepared statements are kept.
+const PLANS: usize = 64;
+
+/// Lets statements do nothing from now on but read and write tables, unless `internal` says that it is our own.
+pub(crate) fn restrict(connection: &mut Connection, internal: &Arc<AtomicBool>) -> Result<()> {
+    let internal = Arc::clone(internal);
+    connection.authorizer(Some(move |context: AuthContext<'_>| {
+        if internal.load(Ordering::Relaxed) || is_allowed(&context.action) {
+            Authorization::Allow
+        } else {
+            Authorization::Deny
+        }
+    }))
+}
+
+fn is_allowed(action: &AuthAction<'_>) -> bool {
+    let own = |table: &str| !table.to_ascii_lowercase().starts_with("sqlite_");
+    match action {
+        AuthAction::Select | AuthAction::Recursive => true,
+        AuthAction::Read { table_name, .. }
+        | AuthAction::Insert { table_name }
+        | AuthAction::Update { table_name, .. }
+        | AuthAction::Delete { table_name } => own(table_name),
+        AuthAction::Function { function_name } => {
+            !matches!(*function_name, "load_extension" | "fts3_tokenizer")
+        }
+        _ => false,
+    }
+}
+
+/// What stops a statement in the middle.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watch {
+    pub(crate) interrupt: Interrupt,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// How many steps of SQLite's machine lie between two looks at the clock.
+const STEPS: i32 = 1000;
+
+/// Stops statements from now on when the watch says so.
+pub(crate) fn watch(connection: &mut Connection, watch: Watch) -> Result<()> {
+    connection.progress_handler(
+        STEPS,
+        Some(move || {
+            watch.interrupt.is_stopped()
+                || watch.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        }),
+    )
+}
+
+/// Bounds the length of values and of rows.
+pub(crate) fn limit(connection: &Connection, limits: &QueryLimits) -> Result<()> {
+    let bytes =
+        limits.value_bytes.map_or(i32::MAX, |bytes| i32::try_from(bytes).unwrap_or(i32::MAX));
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map(drop)
+}

@@ -1,0 +1,37 @@
+//! ReedQL: SQL over the tables of ReedBase, with time in it.
+//!
+//! SQLite's own machine runs the queries; what it runs them over is a snapshot of the database. Read the modules in the
+//! order of the `mod` lines below: each uses only those above it.
+
+mod tokens;
+mod script;
+mod number;
+mod decimal;
+mod cell;
+mod declare;
+mod rewrite;
+mod probe;
+mod plan;
+mod shared;
+mod virtual_table;
+mod connection;
+mod failure;
+mod session;
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Dialect, Host, QuerySession, Result};
+
+/// The dialect `reedql`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReedQl;
+
+impl Dialect for ReedQl {
+    fn id(&self) -> &str {
+        "reedql"
+    }
+
+    fn session(&self, host: Arc<dyn Host>) -> Result<Option<Box<dyn QuerySession>>> {
+        Ok(Some(Box::new(session::Session::open(host)?)))
+    }
+}

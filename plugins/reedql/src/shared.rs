@@ -1,0 +1,94 @@
+//! What a session and the tables of its connection share: which snapshot is read, and what failed on the way.
+//!
+//! SQLite calls the tables back in the middle of a statement, and knows of errors only texts. So the error itself
+//! waits here until the session asks what went wrong.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use reedbase_plugin_api::{Error, Result, Snapshot, TableView, Timestamp};
+
+/// Where the rows of a table of the connection come from.
+pub(crate) enum Source {
+    /// A table as the session reads it.
+    Now(String),
+    /// A table after an older frame.
+    Then { table: String, frame: Timestamp, view: OnceLock<Arc<dyn TableView>> },
+}
+
+/// What a session and its tables share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Goes up whenever a table may look different.
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    snapshot: Option<Arc<dyn Snapshot>>,
+    sources: HashMap<String, Arc<Source>>,
+    failure: Option<Error>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic leaves it as it was: what is in it is only ever replaced whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads this snapshot from now on.
+    pub(crate) fn show(&self, snapshot: Arc<dyn Snapshot>) {
+        self.state().snapshot = Some(snapshot);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A number that changes with whatever is read.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// What is read.
+    pub(crate) fn snapshot(&self) -> Result<Arc<dyn Snapshot>> {
+        let snapshot = self.state().snapshot.clone();
+        snapshot.ok_or_else(|| Error::internal("the session reads no snapshot"))
+    }
+
+    /// Notes where the rows of a table of the connection come from.
+    pub(crate) fn add_source(&self, name: &str, source: Source) {
+        self.state().sources.insert(name.to_owned(), Arc::new(source));
+    }
+
+    /// Where the rows of a table of the connection come from.
+    pub(crate) fn source(&self, name: &str) -> Result<Arc<Source>> {
+        let source = self.state().sources.get(name).cloned();
+        source.ok_or_else(|| Error::internal(format!("the table {name} has no source")))
+    }
+
+    /// The table as it is read now.
+    pub(crate) fn view(&self, source: &Source) -> Result<Arc<dyn TableView>> {
+        match source {
+            Source::Now(table) => self.snapshot()?.table(table),
+            Source::Then { table, frame, view } => {
+                if let Some(view) = view.get() {
+                    return Ok(Arc::clone(view));
+                }
+                let found = self.snapshot()?.as_of(*frame)?.table(table)?;
+                Ok(Arc::clone(view.get_or_init(|| found)))
+            }
+        }
+    }
+
+    /// Keeps what went wrong, and gives SQLite the text of it. The first failure counts.
+    pub(crate) fn fail(&self, error: Error) -> rusqlite::Error {
+        let text = error.to_string();
+        self.state().failure.get_or_insert(error);
+        rusqlite::Error::ModuleError(text)
+    }
+
+    /// What went wrong.
+    pub(crate) fn take_failure(&self) -> Option<Error> {
+        self.state().failure.take()
+    }
+}

@@ -1,0 +1,202 @@
+//! The database as a program opens it: the kernel's, and the plugins that queries need.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reedbase_kernel::Limits;
+use reedbase_kernel::clock::Clock;
+use reedbase_kernel::database as kernel;
+use reedbase_kernel::database::Checkpoints;
+use reedbase_kernel::host::DatabaseHost;
+use reedbase_kernel::progress::Progress;
+use reedbase_kernel::storage::Storage;
+use reedbase_plugin_api::{Dialect, Error, MergeDriver, Params, Result};
+use reedbase_plugin_reedql::ReedQl;
+
+use crate::rows::{QueryRow, QueryRows};
+use crate::session::Session;
+
+/// A database: one folder. Cheap to clone, and shared by threads; other processes may have the same folder open.
+///
+/// Everything that the kernel's handle does, this one does too; besides, it answers queries.
+#[derive(Debug, Clone)]
+pub struct Database {
+    kernel: kernel::Database,
+    queries: Arc<Queries>,
+}
+
+/// What clones of a handle share for queries.
+#[derive(Default)]
+struct Queries {
+    /// Sessions that nobody uses right now.
+    idle: Mutex<Vec<Session>>,
+}
+
+impl std::fmt::Debug for Queries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queries").finish_non_exhaustive()
+    }
+}
+
+/// At most this many sessions wait for the next query.
+const IDLE_MAX: usize = 8;
+
+impl Deref for Database {
+    type Target = kernel::Database;
+
+    fn deref(&self) -> &kernel::Database {
+        &self.kernel
+    }
+}
+
+impl From<kernel::Database> for Database {
+    fn from(kernel: kernel::Database) -> Self {
+        Self { kernel, queries: Arc::default() }
+    }
+}
+
+impl Database {
+    /// Opens the database in this folder.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the folder is no database, [`NewerFormat`](crate::ErrorKind::NewerFormat), or
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) with the damaged file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        kernel::Database::open(path).map(Self::from)
+    }
+
+    /// Makes an empty database in this folder, and opens it.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if there is one, or those of the file system.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        kernel::Database::create(path).map(Self::from)
+    }
+
+    /// A handle that shows the database as an open frame left it, and whose transactions are steps of that frame.
+    ///
+    /// # Errors
+    /// Those of the kernel's [`in_frame`](kernel::Database::in_frame).
+    pub fn in_frame(&self, frame: &str) -> Result<Self> {
+        self.kernel.in_frame(frame).map(Self::from)
+    }
+
+    /// A session: a connection of one's own, for several statements.
+    ///
+    /// # Errors
+    /// Those of the query engine.
+    pub fn session(&self) -> Result<Session> {
+        let host = Arc::new(DatabaseHost::new(self.kernel.clone()));
+        let session = ReedQl.session(host)?;
+        session.map(Session::new).ok_or_else(|| Error::internal("the dialect has no sessions"))
+    }
+
+    /// Asks one question in ReedQL, which is SQL, and gives all its rows.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with line and character, or with what it does.
+    pub fn query(&self, text: &str, params: impl Into<Params>) -> Result<QueryRows> {
+        self.with_session(|session| session.query(text, params))
+    }
+
+    /// The first row of an answer; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query).
+    pub fn query_one(&self, text: &str, params: impl Into<Params>) -> Result<Option<QueryRow>> {
+        self.with_session(|session| session.query_one(text, params))
+    }
+
+    /// Does something with a session that waits, or with a new one.
+    fn with_session<T>(&self, act: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        let idle = || self.queries.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = idle().pop();
+        let mut session = match known {
+            Some(session) => session,
+            None => self.session()?,
+        };
+        let done = act(&mut session);
+        if !session.in_transaction() {
+            let mut idle = idle();
+            if idle.len() < IDLE_MAX {
+                idle.push(session);
+            }
+        }
+        done
+    }
+}
+
+/// How to open a database.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions(kernel::OpenOptions);
+
+impl OpenOptions {
+    /// As [`Database::open`] does it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Uses this storage instead of the folder.
+    #[must_use]
+    pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
+        Self(self.0.storage(storage))
+    }
+
+    /// Uses this clock instead of the system's.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self(self.0.clock(clock))
+    }
+
+    /// Who makes the frames.
+    #[must_use]
+    pub fn user(self, user: impl Into<String>) -> Self {
+        Self(self.0.user(user))
+    }
+
+    /// Makes the database if there is none.
+    #[must_use]
+    pub fn create(self, create: bool) -> Self {
+        Self(self.0.create(create))
+    }
+
+    /// Does not open the database while there are frames whose programs died and that nobody has cleaned up: for programs
+    /// that must not go on before somebody has looked.
+    #[must_use]
+    pub fn abort_on_crashed(self, abort: bool) -> Self {
+        Self(self.0.abort_on_crashed(abort))
+    }
+
+    /// When the files of tables follow what was committed; in the background if nothing is said.
+    #[must_use]
+    pub fn checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self(self.0.checkpoints(checkpoints))
+    }
+
+    /// Tells this one how far long work has come.
+    #[must_use]
+    pub fn progress(self, progress: Arc<dyn Progress>) -> Self {
+        Self(self.0.progress(progress))
+    }
+
+    /// Adds a driver that decides cells which two sides changed, for columns that ask for it by its id.
+    #[must_use]
+    pub fn merge_driver(self, driver: Arc<dyn MergeDriver>) -> Self {
+        Self(self.0.merge_driver(driver))
+    }
+
+    /// Changes the sizes at which the kernel changes its ways; meant for tests.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self(self.0.limits(limits))
+    }
+
+    /// Opens the database in this folder.
+    ///
+    /// # Errors
+    /// Those of [`Database::open`]; [`ServerStartAborted`](crate::ErrorKind::ServerStartAborted) if that was asked for.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        self.0.open(path).map(Database::from)
+    }
+}

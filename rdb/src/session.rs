@@ -1,0 +1,114 @@
+//! A session: several statements, one after the other, and what they read held still in between if they ask for it.
+
+use std::ops::ControlFlow;
+
+use reedbase_plugin_api::{
+    Interrupt, Outcome, Params, QueryLimits, QuerySession, Result, RowSink, Timestamp, ValueRef,
+};
+
+use crate::rows::{Gather, QueryRow, QueryRows};
+
+/// A connection to the tables, for one thread at a time.
+pub struct Session(Box<dyn QuerySession>);
+
+impl Session {
+    pub(crate) fn new(session: Box<dyn QuerySession>) -> Self {
+        Self(session)
+    }
+
+    /// Runs a text, and gives the rows of its last statement that has some.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with line and character, or with what it does.
+    pub fn query(&mut self, text: &str, params: impl Into<Params>) -> Result<QueryRows> {
+        let mut rows = Gather::default();
+        self.0.run(text, &params.into(), &mut rows)?;
+        Ok(rows.finish())
+    }
+
+    /// The first row of an answer; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query).
+    pub fn query_one(&mut self, text: &str, params: impl Into<Params>) -> Result<Option<QueryRow>> {
+        let mut rows = Gather::one();
+        self.0.run(text, &params.into(), &mut rows)?;
+        Ok(rows.finish().into_iter().next())
+    }
+
+    /// Runs a text for what it does; its rows are passed over.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query).
+    pub fn execute(&mut self, text: &str, params: impl Into<Params>) -> Result<Outcome> {
+        self.0.run(text, &params.into(), &mut Nobody)
+    }
+
+    /// Runs a text, and hands its rows on as they are found: memory stays flat.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query), and those of the sink.
+    pub fn run(
+        &mut self,
+        text: &str,
+        params: impl Into<Params>,
+        rows: &mut dyn RowSink,
+    ) -> Result<Outcome> {
+        self.0.run(text, &params.into(), rows)
+    }
+
+    /// How a text would be run, in words, a line each.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn explain(&mut self, text: &str, params: impl Into<Params>) -> Result<Vec<String>> {
+        self.0.explain(text, &params.into())
+    }
+
+    /// Whether a text ends where a statement ends.
+    pub fn is_complete(&self, text: &str) -> bool {
+        self.0.is_complete(text)
+    }
+
+    /// What queries may not exceed from now on.
+    pub fn set_limits(&mut self, limits: &QueryLimits) {
+        self.0.set_limits(limits);
+    }
+
+    /// What stops a query of this session, from another thread.
+    pub fn interrupt(&self) -> Interrupt {
+        self.0.interrupt()
+    }
+
+    /// Reads all tables as they were after a frame, from now on; `None` reads the newest again.
+    ///
+    /// # Errors
+    /// [`Usage`](crate::ErrorKind::Usage) while a transaction is open.
+    pub fn set_instant(&mut self, frame: Option<Timestamp>) -> Result<()> {
+        self.0.set_instant(frame)
+    }
+
+    /// Whether a transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        self.0.in_transaction()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// Takes no rows.
+struct Nobody;
+
+impl RowSink for Nobody {
+    fn columns(&mut self, _: &[&str]) -> Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, _: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
+        Ok(ControlFlow::Continue(()))
+    }
+}
