@@ -1,7 +1,7 @@
 //! `schema.toml`: what a person reads and changes about a table.
 
 use reedbase_plugin_api::{Column, Error, LineEnd, Result, Schema};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table as TomlTable, value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table as TomlTable, Value, value};
 
 /// Reads a schema.
 ///
@@ -56,8 +56,27 @@ fn column(table: &TomlTable) -> Result<Column> {
         merge: text("merge")?,
         unique: flag("unique"),
         references: text("references")?,
+        required: flag("required"),
+        default: default(table).map_err(|error| error.at_column(name.clone()))?,
+        generated: match text("key")? {
+            Some(word) => Some(word.parse().map_err(|error: Error| error.at_column(name.clone()))?),
+            None => None,
+        },
         name: name.clone(),
     })
+}
+
+/// The text that a new cell gets: numbers and truth values may stand without quotes.
+fn default(table: &TomlTable) -> Result<Option<String>> {
+    let Some(item) = table.get("default") else { return Ok(None) };
+    let text = match item.as_value() {
+        Some(Value::String(text)) => text.value().clone(),
+        Some(Value::Integer(number)) => number.value().to_string(),
+        Some(Value::Float(number)) => number.value().to_string(),
+        Some(Value::Boolean(said)) => said.value().to_string(),
+        _ => return Err(Error::invalid("`default` must be a text, a number, true or false")),
+    };
+    Ok(Some(text))
 }
 
 /// Writes a schema.
@@ -79,12 +98,22 @@ fn column_table(column: &Column) -> TomlTable {
     let mut table = TomlTable::new();
     table.insert("name", value(&column.name));
     table.insert("type", value(column.kind.to_string()));
-    for (key, said) in [("primary_key", column.primary_key), ("unique", column.unique)] {
+    for (key, said) in [
+        ("primary_key", column.primary_key),
+        ("unique", column.unique),
+        ("required", column.required),
+    ] {
         if said {
             table.insert(key, value(true));
         }
     }
-    for (key, said) in [("merge", &column.merge), ("references", &column.references)] {
+    let generated = column.generated.map(|rule| rule.word().to_owned());
+    for (key, said) in [
+        ("merge", &column.merge),
+        ("references", &column.references),
+        ("default", &column.default),
+        ("key", &generated),
+    ] {
         if let Some(said) = said {
             table.insert(key, value(said));
         }
@@ -180,6 +209,9 @@ mod tests {
                     merge: Some("newest".into()),
                     unique: true,
                     references: Some("users".into()),
+                    required: true,
+                    default: Some("7".into()),
+                    generated: Some(reedbase_plugin_api::KeyRule::Next),
                     ..column("c", ColumnType::String, false)
                 },
             ],

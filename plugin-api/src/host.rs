@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{Result, Snapshot, Timestamp};
+use crate::{Result, Snapshot, TableView, Timestamp};
 
 /// The database, as a plugin sees it.
 pub trait Host: Send + Sync {
-    /// All tables as they are now; sees what other processes committed.
+    /// All tables as they are now; sees what other processes committed. The same snapshot comes again as long as nothing was
+    /// committed.
     ///
     /// # Errors
     /// Damage of the journal, or those of the storage.
@@ -18,4 +19,75 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if it means no frame and no instant.
     fn instant(&self, text: &str) -> Result<Timestamp>;
+
+    /// Begins a transaction on the newest state.
+    ///
+    /// # Errors
+    /// Those of [`snapshot`](Self::snapshot).
+    fn begin(&self) -> Result<Box<dyn Writer>>;
+}
+
+/// A transaction: its changes become visible together when it is committed, and not at all if it is not.
+pub trait Writer: Send {
+    /// What it began with.
+    fn snapshot(&self) -> Arc<dyn Snapshot>;
+
+    /// A table as the changes so far left it, found ignoring ASCII case.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name, or damage.
+    fn table(&self, name: &str) -> Result<Arc<dyn TableView>>;
+
+    /// Adds a row with these texts, one for each column; `None` is NULL. A key that is NULL is made, if the schema says how.
+    /// Gives the texts of its key.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the key is taken, [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
+    /// text that is not of its type or a value that is missing.
+    fn insert(&mut self, table: &str, cells: &[Option<&str>]) -> Result<Vec<String>>;
+
+    /// Changes cells of the row with this key, by the position of their columns; all its other bytes stay.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the row; those of [`insert`](Self::insert).
+    fn update(&mut self, table: &str, key: &[&str], cells: &[(usize, Option<&str>)]) -> Result<()>;
+
+    /// Removes the row with this key.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the row.
+    fn delete(&mut self, table: &str, key: &[&str]) -> Result<()>;
+
+    /// Sets a mark to go back to, and gives its number. Marks set later than one that is gone back to are gone.
+    fn mark(&mut self) -> usize;
+
+    /// Undoes what was changed since a mark, which stays.
+    ///
+    /// # Errors
+    /// [`Usage`](crate::ErrorKind::Usage) if there is no such mark.
+    fn go_back(&mut self, mark: usize) -> Result<()>;
+
+    /// Forgets a mark and those set later; what was changed stays.
+    fn release(&mut self, mark: usize);
+
+    /// Makes the changes durable and visible. What others committed meanwhile is merged, cell by cell.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::ErrorKind::Conflict) if another writer changed the same cells: then nothing is committed.
+    fn commit(self: Box<Self>) -> Result<Committed>;
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Committed {
+    /// The frame; `None` if there was nothing to commit, or if it is a step of an open frame.
+    pub frame: Option<Timestamp>,
+}
+
+impl Committed {
+    /// This frame.
+    pub fn new(frame: Option<Timestamp>) -> Self {
+        Self { frame }
+    }
 }

@@ -35,7 +35,7 @@ pub use changeset::{Changeset, Lines, Move, SchemaText, Shape};
 pub use codec::DeltaCodec;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
-pub use host::Host;
+pub use host::{Committed, Host, Writer};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
 pub use merge::{Decision, MergeCell, MergeDriver};
 pub use metric::{Metric, MetricKind, Unit};
@@ -44,5 +44,5 @@ pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryLimits, QuerySession, RowSink, Translated,
 };
 pub use read::{Snapshot, TableView};
-pub use schema::{Column, ColumnType, LineEnd, Schema};
+pub use schema::{Column, ColumnType, KeyRule, LineEnd, Schema};
 pub use value::{Value, ValueRef};

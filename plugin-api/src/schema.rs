@@ -31,13 +31,61 @@ pub struct Column {
     pub unique: bool,
     /// The table whose key the cells name.
     pub references: Option<String>,
+    /// Whether a cell must have a value.
+    pub required: bool,
+    /// The text of the cell in a new row that does not say it.
+    pub default: Option<String>,
+    /// How a new row that does not say its key gets one.
+    pub generated: Option<KeyRule>,
+}
+
+/// How keys are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyRule {
+    /// A UUID of version 7: unique everywhere, and in the order of time.
+    Uuid7,
+    /// The whole number after the largest one there is.
+    Next,
+}
+
+impl KeyRule {
+    /// The word for it in schema.toml.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Uuid7 => "uuid7",
+            Self::Next => "next",
+        }
+    }
+}
+
+impl FromStr for KeyRule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "uuid7" => Ok(Self::Uuid7),
+            "next" => Ok(Self::Next),
+            _ => Err(Error::invalid(format!("`{text}` is no way to make keys"))
+                .help("write key = \"uuid7\" or key = \"next\"")),
+        }
+    }
 }
 
 impl Column {
     /// A column that is in no key and has no rules.
     pub fn new(name: impl Into<String>, kind: ColumnType) -> Self {
-        let (merge, references) = (None, None);
-        Self { name: name.into(), kind, primary_key: false, merge, unique: false, references }
+        Self {
+            name: name.into(),
+            kind,
+            primary_key: false,
+            merge: None,
+            unique: false,
+            references: None,
+            required: false,
+            default: None,
+            generated: None,
+        }
     }
 
     /// The same column as part of the primary key.

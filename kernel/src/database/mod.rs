@@ -78,6 +78,6 @@ pub use settings::SETTINGS;
 pub use snapshot::Snapshot;
 pub use status::{Status, TableStatus};
 pub use take_in::TakenIn;
-pub use transaction::{OnConflict, Transaction};
+pub use transaction::{Mark, OnConflict, Transaction};
 pub use uncommitted::UncommittedFrame;
 pub use undo::Preview;

@@ -63,8 +63,16 @@ pub enum OnConflict {
     Both,
 }
 
+/// How far a transaction had come.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    work: BTreeMap<TableName, Work>,
+    expected: Vec<Expected>,
+    counted: Counted,
+}
+
 /// What a transaction does to one table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Work {
     /// Edits of single rows.
     Rows { edit: Box<Edit>, action: Action },
@@ -80,7 +88,7 @@ impl Work {
 }
 
 /// A whole table that replaces another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Whole {
     /// The table it was compared with; `None` for a new table.
     pub(super) before: Option<Table>,
@@ -167,6 +175,13 @@ impl Transaction {
         self
     }
 
+    /// It is a conflict also if another writer wrote the same: for changes that follow from what was read.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
     /// Adds a detail to the frame, such as the host or the reason.
     #[must_use]
     pub fn with_detail(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -179,16 +194,7 @@ impl Transaction {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) for the table, or those of reading it.
     pub fn get<'k>(&self, table: &str, key: impl Into<Key<'k>>) -> Result<Option<Row>> {
-        let state = find_table(self.snapshot.state(), table).map(|state| state.name().clone());
-        let work = match &state {
-            Ok(name) => self.work.get(name),
-            Err(_) => TableName::new(table).ok().and_then(|name| self.work.get(&name)),
-        };
-        let table = match work {
-            Some(Work::Rows { edit, .. }) => edit.table(),
-            Some(Work::Whole(whole)) => &whole.after,
-            None => self.snapshot.table(table)?,
-        };
+        let (_, table) = self.table(table)?;
         let row = table.get(&key.into())?;
         Ok(row.map(|bytes| Row::new(bytes, Arc::clone(table.shape()))))
     }
@@ -203,15 +209,24 @@ impl Transaction {
         table: &str,
         cells: impl IntoIterator<Item = (&'c str, V)>,
     ) -> Result<()> {
+        let shape = Arc::clone(self.table(table)?.1.shape());
+        let mut values = vec![None; shape.columns().len()];
+        for (column, cell) in cells {
+            let index = find_column(&shape, column).map_err(|error| error.at_table(table))?;
+            if let Some(value) = values.get_mut(index) {
+                *value = cell.into().0;
+            }
+        }
+        self.insert_cells(table, values)
+    }
+
+    /// Adds a row with these cells, one for each column.
+    ///
+    /// # Errors
+    /// Those of [`insert`](Self::insert).
+    pub fn insert_cells(&mut self, table: &str, values: Vec<Option<Cow<'_, str>>>) -> Result<()> {
         self.edit(table, Action::CREATE, |edit| {
             let shape = Arc::clone(edit.table().shape());
-            let mut values: Vec<Option<Cow<'_, str>>> = vec![None; shape.columns().len()];
-            for (column, cell) in cells {
-                let index = find_column(&shape, column)?;
-                if let Some(value) = values.get_mut(index) {
-                    *value = cell.into().0;
-                }
-            }
             for index in shape.key() {
                 if values.get(*index).is_none_or(Option::is_none) {
                     let name = shape.columns().get(*index).map_or("", String::as_str);
@@ -357,6 +372,47 @@ impl Transaction {
             self.work.insert(name, Work::Whole(Box::new(whole)));
         }
         Ok(())
+    }
+
+    /// A table as the transaction left it, with its name as it is spelled.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) for the table, or those of reading it.
+    pub fn table(&self, name: &str) -> Result<(TableName, &Table)> {
+        let exact = match find_table(self.snapshot.state(), name) {
+            Ok(state) => state.name().clone(),
+            // A table that this transaction makes is not in the snapshot.
+            Err(error) => {
+                let mut made = self.work.keys();
+                let made = made.find(|made| made.as_str().eq_ignore_ascii_case(name));
+                made.ok_or(error)?.clone()
+            }
+        };
+        let table = match self.work.get(&exact) {
+            Some(Work::Rows { edit, .. }) => edit.table(),
+            Some(Work::Whole(whole)) => &whole.after,
+            None => self.snapshot.table(exact.as_str())?,
+        };
+        Ok((exact, table))
+    }
+
+    /// How far it has come, to go back to. Cost: the same for any number of changes.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            work: self.work.clone(),
+            expected: self.expected.clone(),
+            counted: self.counted.clone(),
+        }
+    }
+
+    /// Undoes what it did since.
+    pub fn go_back(&mut self, mark: Mark) {
+        (self.work, self.expected, self.counted) = (mark.work, mark.expected, mark.counted);
+    }
+
+    /// What it began with.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// Whether nothing was changed.

@@ -9,6 +9,7 @@ use reedbase_plugin_api::{Bytes, Error, ErrorKind, Lines, Result, Shape, Timesta
 use super::order::is_plain;
 use super::view::Line;
 use super::{Base, Key, Place, Table, key_of};
+use crate::tree::{Tree, Weight};
 
 /// The timestamp of a frame that may not have one yet: edits are made before the commit draws it.
 #[derive(Debug, Clone)]
@@ -36,8 +37,18 @@ impl Stamp {
 pub struct Edit {
     before: Table,
     after: Table,
-    touched: BTreeSet<Place>,
+    touched: Tree<Place, Touch>,
     stamp: Stamp,
+}
+
+/// That a line was touched; a copy of what was touched shares it.
+#[derive(Debug, Clone, Copy)]
+struct Touch;
+
+impl Weight for Touch {
+    fn weight(&self) -> i64 {
+        1
+    }
 }
 
 /// What an edit did to one key.
@@ -53,7 +64,7 @@ pub struct Touched {
 impl Edit {
     /// Starts from this table.
     pub fn new(table: Table, stamp: Stamp) -> Self {
-        Self { after: table.clone(), before: table, touched: BTreeSet::new(), stamp }
+        Self { after: table.clone(), before: table, touched: Tree::default(), stamp }
     }
 
     /// The table as the edits so far left it.
@@ -189,7 +200,7 @@ impl Edit {
 
     /// How many lines were touched.
     pub fn touched_count(&self) -> usize {
-        self.touched.len()
+        usize::try_from(self.touched.weight()).unwrap_or_default()
     }
 
     /// What was done to each key, in the order of the table.
@@ -199,7 +210,7 @@ impl Edit {
     pub fn touched(&self) -> Result<Vec<(Key<'static>, Touched)>> {
         let mut keys = Vec::new();
         let mut seen = BTreeSet::new();
-        for place in &self.touched {
+        for (place, _) in self.touched.iter() {
             for line in [self.before.line(*place)?, self.after.line(*place)?].into_iter().flatten()
             {
                 let Some(key) = self.after.key_of(&line).map(Key::into_owned) else { continue };
@@ -219,7 +230,7 @@ impl Edit {
     /// Those of reading the file.
     pub fn finish(&self) -> Result<(Table, Vec<Lines>, Vec<Lines>)> {
         let (mut removed, mut added) = (Runs::default(), Runs::default());
-        for place in &self.touched {
+        for (place, _) in self.touched.iter() {
             let (old, new) = (self.before.line(*place)?, self.after.line(*place)?);
             if old == new {
                 continue;
@@ -235,7 +246,7 @@ impl Edit {
     }
 
     fn set(&mut self, place: Place, bytes: Option<Bytes>) -> Result<()> {
-        self.touched.insert(place);
+        self.touched.insert(place, Touch);
         self.after.set_line(place, bytes, &self.stamp)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Error, Result, Shape, Timestamp};
 
-use super::{Base, Key, Place, Stamp, key_of};
+use super::{Base, Key, KeyOrder, Place, Stamp, key_of};
 use crate::tree::{Tree, Weight};
 
 /// A table at one instant. Cloning costs a few pointers; a clone never changes.
@@ -182,6 +182,11 @@ impl Table {
     /// after such a key is gone.
     pub fn has_plain_keys(&self) -> bool {
         self.plain
+    }
+
+    /// How the rows are sorted by their keys, if they are.
+    pub fn order(&self) -> Option<KeyOrder> {
+        self.base.order().filter(|_| self.sorted)
     }
 
     /// Whether no frame touched it since its base.

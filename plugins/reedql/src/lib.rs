@@ -16,6 +16,7 @@ mod shared;
 mod virtual_table;
 mod connection;
 mod failure;
+mod transaction;
 mod session;
 
 use std::sync::Arc;

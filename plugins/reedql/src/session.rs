@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use reedbase_plugin_api::{
-    Error, ErrorKind, Host, Interrupt, Outcome, Params, QueryLimits, QuerySession, Result, RowSink,
-    Schema, Snapshot, Timestamp, Value, ValueRef,
+    Committed, Error, ErrorKind, Host, Interrupt, Outcome, Params, QueryLimits, QuerySession,
+    Result, RowSink, Schema, Snapshot, Timestamp, Value, ValueRef,
 };
 use rusqlite::types::{ToSqlOutput, ValueRef as SqlRef};
 use rusqlite::{Connection, Statement as SqlStatement};
@@ -23,6 +23,7 @@ use crate::failure::Failed;
 use crate::rewrite::{PastTable, Rewritten, rewrite};
 use crate::script::{Kind, Statement, statements};
 use crate::shared::{Shared, Source};
+use crate::transaction::Transactions;
 use crate::virtual_table::MODULE;
 
 /// A session of ReedQL.
@@ -38,9 +39,13 @@ pub(crate) struct Session {
     snapshot: Option<Arc<dyn Snapshot>>,
     /// The frame that everything is read after, if it is not the newest.
     instant: Option<Timestamp>,
+    transactions: Transactions,
     limits: QueryLimits,
     interrupt: Interrupt,
 }
+
+/// How often a statement by itself is tried, where others changed the same cells meanwhile.
+const ATTEMPTS: usize = 100;
 
 impl Session {
     /// A session on a database.
@@ -61,6 +66,7 @@ impl Session {
             declared,
             snapshot: None,
             instant: None,
+            transactions: Transactions::default(),
             limits,
             interrupt,
         })
@@ -68,7 +74,8 @@ impl Session {
 
     /// Reads what is newest, or what was at the instant that was set.
     fn refresh(&mut self) -> Result<Arc<dyn Snapshot>> {
-        if let (Some(_), Some(snapshot)) = (self.instant, &self.snapshot) {
+        let held = self.instant.is_some() || self.transactions.is_open();
+        if let (true, Some(snapshot)) = (held, &self.snapshot) {
             return Ok(Arc::clone(snapshot));
         }
         let newest = self.host.snapshot()?;
@@ -91,9 +98,101 @@ impl Session {
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
         match statement.kind()? {
-            Kind::Read => self.query(statement, params, rows),
-            _ => Err(statement.error(0, Error::usage("this is not done yet"))),
+            Kind::Read => {
+                self.refresh()?;
+                self.query(statement, params, rows)
+            }
+            Kind::Write => self.write(statement, params, rows),
+            Kind::Begin => {
+                self.check_present()?;
+                self.begin().map(|()| Outcome::default())
+            }
+            Kind::Commit => self.transactions.commit(&self.shared).map(committed),
+            Kind::Rollback => self.transactions.rollback(&self.shared).map(|()| Outcome::default()),
+            Kind::Savepoint(name) => {
+                self.check_present()?;
+                if !self.transactions.is_open() {
+                    self.snapshot = None;
+                }
+                self.transactions.savepoint(name, &*self.host, &self.shared)?;
+                self.snapshot.get_or_insert(self.shared.snapshot()?);
+                Ok(Outcome::default())
+            }
+            Kind::RollbackTo(name) => {
+                self.transactions.rollback_to(&name, &self.shared).map(|()| Outcome::default())
+            }
+            Kind::Release(name) => self.transactions.release(&name, &self.shared).map(committed),
+            Kind::Explain => Err(statement.error(0, Error::usage("this is not done yet"))),
         }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.transactions.begin(&*self.host, &self.shared)?;
+        self.snapshot = Some(self.shared.snapshot()?);
+        Ok(())
+    }
+
+    /// What is read may not be the past if something is to be written.
+    fn check_present(&self) -> Result<()> {
+        match self.instant {
+            Some(_) => Err(Error::usage("the session reads the past, which cannot be changed")
+                .help("write in a session that reads what is newest")),
+            None => Ok(()),
+        }
+    }
+
+    /// A statement that writes: a part of the transaction that is open, or one of its own, which is done again as long as
+    /// others change the same cells meanwhile.
+    fn write(
+        &mut self,
+        statement: &Statement<'_>,
+        params: &Params,
+        rows: &mut dyn RowSink,
+    ) -> Result<Outcome> {
+        self.check_present()?;
+        if self.transactions.is_open() {
+            return self.write_step(statement, params, rows);
+        }
+        let mut attempt = 0;
+        loop {
+            self.begin()?;
+            let done = self.query(statement, params, rows);
+            let done = match done {
+                Ok(mut outcome) => self.transactions.commit(&self.shared).map(|done| {
+                    outcome.frame = done.frame;
+                    outcome
+                }),
+                Err(error) => {
+                    self.transactions.rollback(&self.shared)?;
+                    Err(error)
+                }
+            };
+            attempt += 1;
+            match done {
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// A statement of the transaction that is open: if it fails, it did nothing.
+    fn write_step(
+        &mut self,
+        statement: &Statement<'_>,
+        params: &Params,
+        rows: &mut dyn RowSink,
+    ) -> Result<Outcome> {
+        let mark = self.shared.write(|writer| Ok(writer.mark()))?;
+        let done = self.query(statement, params, rows);
+        self.shared.write(|writer| {
+            if done.is_err() {
+                writer.go_back(mark)?;
+            }
+            writer.release(mark);
+            Ok(())
+        })?;
+        self.shared.touch();
+        done
     }
 
     fn query(
@@ -102,11 +201,12 @@ impl Session {
         params: &Params,
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
-        let snapshot = self.refresh()?;
+        let snapshot = self.shared.snapshot()?;
         let host = Arc::clone(&self.host);
         let rewritten = rewrite(statement, params, &|instant| host.instant(instant))?;
         let tables = self.declare(statement, &rewritten, &*snapshot)?;
         self.watch()?;
+        self.shared.take_inserted();
         let done = self.step(&rewritten.sql, params, rows);
         done.map_err(|failed| match failed {
             Stopped::Ours(error) => error,
@@ -135,7 +235,13 @@ impl Session {
                 break;
             }
         }
-        Ok(Outcome::default())
+        drop(found);
+        let mut outcome = Outcome::default();
+        if !statement.readonly() {
+            outcome.changed = self.connection.changes();
+            outcome.key = self.shared.take_inserted();
+        }
+        Ok(outcome)
     }
 
     /// Tells the connection of the tables that a statement names, where it does not know them yet, or not as they are now.
@@ -276,6 +382,9 @@ impl QuerySession for Session {
     }
 
     fn set_instant(&mut self, frame: Option<Timestamp>) -> Result<()> {
+        if self.transactions.is_open() {
+            return Err(Error::usage("a transaction is open").help("end it first"));
+        }
         (self.instant, self.snapshot) = (None, None);
         let newest = self.refresh()?;
         if let Some(frame) = frame {
@@ -286,8 +395,15 @@ impl QuerySession for Session {
     }
 
     fn in_transaction(&self) -> bool {
-        false
+        self.transactions.is_open()
     }
+}
+
+/// What a commit did, as a statement says it.
+fn committed(committed: Committed) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.frame = committed.frame;
+    outcome
 }
 
 /// Why a statement ended early.

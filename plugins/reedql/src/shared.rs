@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use reedbase_plugin_api::{Error, Result, Snapshot, TableView, Timestamp};
+use reedbase_plugin_api::{Error, Result, Snapshot, TableView, Timestamp, Writer};
 
 /// Where the rows of a table of the connection come from.
 pub(crate) enum Source {
@@ -21,6 +21,10 @@ pub(crate) enum Source {
 #[derive(Default)]
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// The transaction that is open, whose tables are read then.
+    writer: Mutex<Option<Box<dyn Writer>>>,
+    /// The key of the row that was inserted last.
+    inserted: Mutex<Option<Vec<String>>>,
     /// Goes up whenever a table may look different.
     generation: AtomicU64,
 }
@@ -41,7 +45,41 @@ impl Shared {
     /// Reads this snapshot from now on.
     pub(crate) fn show(&self, snapshot: Arc<dyn Snapshot>) {
         self.state().snapshot = Some(snapshot);
+        self.touch();
+    }
+
+    /// Reads and writes this transaction from now on, or none. Gives the one before.
+    pub(crate) fn set_writer(&self, writer: Option<Box<dyn Writer>>) -> Option<Box<dyn Writer>> {
+        let before = std::mem::replace(&mut *self.writer(), writer);
+        self.touch();
+        before
+    }
+
+    /// Does something with the transaction that is open.
+    pub(crate) fn write<T>(&self, act: impl FnOnce(&mut dyn Writer) -> Result<T>) -> Result<T> {
+        let mut writer = self.writer();
+        let writer = writer.as_deref_mut();
+        act(writer.ok_or_else(|| Error::internal("no transaction is open"))?)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Option<Box<dyn Writer>>> {
+        // A transaction that panicked in the middle is given up by the session.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tables may look different from now on.
+    pub(crate) fn touch(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes the key of a row that was inserted.
+    pub(crate) fn note_inserted(&self, key: Vec<String>) {
+        *self.inserted.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    /// The key of the row that was inserted last, if one was since this was asked last.
+    pub(crate) fn take_inserted(&self) -> Option<Vec<String>> {
+        self.inserted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// A number that changes with whatever is read.
@@ -69,7 +107,10 @@ impl Shared {
     /// The table as it is read now.
     pub(crate) fn view(&self, source: &Source) -> Result<Arc<dyn TableView>> {
         match source {
-            Source::Now(table) => self.snapshot()?.table(table),
+            Source::Now(table) => match self.writer().as_deref() {
+                Some(writer) => writer.table(table),
+                None => self.snapshot()?.table(table),
+            },
             Source::Then { table, frame, view } => {
                 if let Some(view) = view.get() {
                     return Ok(Arc::clone(view));

@@ -22,11 +22,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use reedbase_plugin_api::row::{self, RawCell};
-use reedbase_plugin_api::{Batch, ColumnType, Error, Schema, TableView};
+use reedbase_plugin_api::{Batch, Bytes, ColumnType, Error, Schema, TableView};
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{
-    Context, CreateVTab, Filters, IndexInfo, Module, VTab, VTabConnection, VTabCursor, VTabKind,
-    sqlite3_vtab, sqlite3_vtab_cursor,
+    Context, CreateVTab, Filters, IndexInfo, Inserts, Module, UpdateVTab, Updates, VTab,
+    VTabConnection, VTabCursor, VTabKind, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 
 use crate::cell;
@@ -39,7 +39,7 @@ use crate::shared::{Shared, Source};
 pub(crate) const MODULE: &str = "reedbase";
 
 /// How SQLite calls us.
-pub(crate) const TABLES: &Module<'static, VirtualTable> = &Module::read_only_module();
+pub(crate) const TABLES: &Module<'static, VirtualTable> = &Module::update_module();
 
 /// A table of the connection.
 #[repr(C)]
@@ -106,6 +106,85 @@ impl CreateVTab<'static> for VirtualTable {
     const KIND: VTabKind = VTabKind::Default;
 }
 
+impl UpdateVTab<'static> for VirtualTable {
+    fn delete(&mut self, row: ValueRef<'_>) -> rusqlite::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        guard(&shared, || {
+            let (table, view) = self.writable()?;
+            let key = texts_of_key(&**view, &row_of(&**view, row)?);
+            shared.write(|writer| writer.delete(table, &borrowed(&key)))
+        })
+    }
+
+    fn insert(&mut self, args: &Inserts<'_>) -> rusqlite::Result<i64> {
+        let shared = Arc::clone(&self.shared);
+        guard(&shared, || {
+            let Source::Now(table) = &*self.source else { return Err(is_past()) };
+            let mut cells = Vec::with_capacity(self.schema.columns.len());
+            for (column, value) in self.schema.columns.iter().zip(args.iter().skip(2)) {
+                cells.push(cell::write(value, column)?);
+            }
+            let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
+            let key = shared.write(|writer| writer.insert(table, &cells))?;
+            shared.note_inserted(key);
+            Ok(0)
+        })
+    }
+
+    fn update(&mut self, args: &Updates<'_>) -> rusqlite::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        guard(&shared, || {
+            let (table, view) = self.writable()?;
+            let row = row_of(&**view, args.iter().next().unwrap_or(ValueRef::Null))?;
+            let old = row::cells(&row, view.shape().delimiter());
+            let columns = self.schema.columns.iter().enumerate();
+            let mut cells = Vec::new();
+            for (((at, column), old), new) in columns.zip(old).zip(args.iter().skip(2)) {
+                // A cell whose value stays keeps its bytes.
+                if cell::read(old, column.kind).as_sql() != new {
+                    cells.push((at, cell::write(new, column)?));
+                }
+            }
+            let cells: Vec<_> = cells.iter().map(|(at, cell)| (*at, cell.as_deref())).collect();
+            let key = texts_of_key(&**view, &row);
+            shared.write(|writer| writer.update(table, &borrowed(&key), &cells))
+        })
+    }
+}
+
+impl VirtualTable {
+    /// The name of the table, and what the statement reads of it: the rows that it changes are named in that.
+    fn writable(&self) -> Result<(&str, &Arc<dyn TableView>), Error> {
+        let Source::Now(table) = &*self.source else { return Err(is_past()) };
+        let view = self.view.as_ref().map(|(_, view)| view);
+        Ok((table, view.ok_or_else(|| Error::internal("the statement reads no rows"))?))
+    }
+}
+
+fn is_past() -> Error {
+    Error::usage("the past cannot be changed")
+        .help("change the table as it is now, or bring the past back: rdb restore")
+}
+
+/// The row that SQLite names.
+fn row_of(view: &dyn TableView, row: ValueRef<'_>) -> Result<Bytes, Error> {
+    let slot = row.as_i64().ok().and_then(|slot| u64::try_from(slot).ok());
+    let row = slot.map(|slot| view.row(slot)).transpose()?.flatten();
+    row.ok_or_else(|| Error::internal("the row that is changed is not there"))
+}
+
+/// The texts of the cells of a row's key.
+fn texts_of_key(view: &dyn TableView, row: &[u8]) -> Vec<String> {
+    let shape = view.shape();
+    let cells: Vec<_> = row::cells(row, shape.delimiter()).collect();
+    let text = |at: &usize| Some(cells.get(*at)?.text()?.into_owned());
+    shape.key().iter().map(|at| text(at).unwrap_or_default()).collect()
+}
+
+fn borrowed(key: &[String]) -> Vec<&str> {
+    key.iter().map(String::as_str).collect()
+}
+
 /// A place in a table.
 #[repr(C)]
 pub(crate) struct Cursor {
@@ -147,8 +226,7 @@ impl Cursor {
 
     /// Stands at the row with this key, or at the end.
     fn seek(&mut self, key: &[String]) -> Result<(), Error> {
-        let key: Vec<&str> = key.iter().map(String::as_str).collect();
-        if let Some((slot, row)) = self.view.find(&key)? {
+        if let Some((slot, row)) = self.view.find(&borrowed(key))? {
             let len = row.len();
             self.batch.add_piece(row);
             self.batch.add_row(slot, 0, len);

@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::time::Duration;
 
-use reedbase::{Error, Params, QueryLimits, Result, Value};
+use reedbase::{Error, Outcome, Params, QueryLimits, Result, Value};
+use serde_json::json;
 
 use crate::args::Global;
 use crate::locate;
-use crate::output::{Output, counted};
+use crate::output::{Output, Style, counted};
 use crate::render::rows::{Format, RowPrinter};
 
 /// Ask the tables anything, in SQL
@@ -102,13 +103,44 @@ impl Query {
         let mut rows = RowPrinter::new(self.format.unwrap_or(default), output);
         let done = session.run(&text, self.asking.params(&self.values), &mut rows);
         let count = rows.end()?;
-        done?;
-        if let Some(count) = count.filter(|_| self.format.is_none() && output.is_terminal()) {
-            let said = output.styled(crate::output::Style::Dim, &counted(count, "row"));
-            output.line(&said)?;
+        let outcome = done?;
+        match count {
+            Some(count) if self.format.is_none() && output.is_terminal() => {
+                let said = output.styled(Style::Dim, &counted(count, "row"));
+                output.line(&said)?;
+            }
+            Some(_) => {}
+            None => told(&outcome, output)?,
+        }
+        let open = session.in_transaction();
+        if open {
+            output.notice("the transaction was not committed: nothing of it is there");
         }
         Ok(())
     }
+}
+
+/// Tells what a statement did that has no rows.
+pub(crate) fn told(outcome: &Outcome, output: &mut Output) -> Result<()> {
+    if output.is_json() {
+        return output.json(&json!({
+            "changed": outcome.changed,
+            "frame": outcome.frame.map(reedbase::Timestamp::as_micros),
+            "key": outcome.key,
+        }));
+    }
+    let mut said = match outcome.changed {
+        0 if outcome.frame.is_some() => "done".to_owned(),
+        0 => "nothing changed".to_owned(),
+        changed => format!("changed {}", counted(changed, "row")),
+    };
+    if let Some(key) = &outcome.key {
+        said += &format!(", last key {}", key.join(", "));
+    }
+    if let Some(frame) = outcome.frame {
+        said += &format!(" (frame {frame})");
+    }
+    output.line(&said)
 }
 
 /// The text that was typed, or standard input.

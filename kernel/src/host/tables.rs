@@ -1,53 +1,24 @@
-//! The database as plugins see it: the interfaces of `plugin-api`, over snapshots and transactions.
+//! Tables and snapshots as plugins read them.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reedbase_plugin_api::{
-    Batch, Bytes, Column, ColumnType, Host, LineEnd, Result, Schema, Shape, TableName, Timestamp,
+    Batch, Bytes, Column, ColumnType, LineEnd, Result, Schema, Shape, TableName, Timestamp,
 };
 use reedbase_plugin_api::{Snapshot as ReadSnapshot, TableView};
 
-use crate::database::{Database, Snapshot};
+use crate::database::Snapshot;
 use crate::schema;
 use crate::table::{Key, Table};
 
-/// A database, for plugins. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct DatabaseHost {
-    database: Database,
-    schemas: Arc<Schemas>,
-}
-
-impl DatabaseHost {
-    /// The host that this database is.
-    pub fn new(database: Database) -> Self {
-        Self { database, schemas: Arc::default() }
-    }
-
-    fn read(&self, snapshot: Snapshot) -> Arc<dyn ReadSnapshot> {
-        let schemas = Arc::clone(&self.schemas);
-        Arc::new(HostSnapshot { snapshot, schemas, tables: Mutex::default() })
-    }
-}
-
-impl Host for DatabaseHost {
-    fn snapshot(&self) -> Result<Arc<dyn ReadSnapshot>> {
-        Ok(self.read(self.database.snapshot()?))
-    }
-
-    fn instant(&self, text: &str) -> Result<Timestamp> {
-        self.database.instant(text)
-    }
-}
-
 /// What the schemas of tables say: each text is read once.
 #[derive(Debug, Default)]
-struct Schemas(Mutex<HashMap<TableName, (Option<Bytes>, Shape, Arc<Schema>)>>);
+pub(super) struct Schemas(Mutex<HashMap<TableName, (Option<Bytes>, Shape, Arc<Schema>)>>);
 
 impl Schemas {
-    fn of(&self, name: &TableName, table: &Table) -> Arc<Schema> {
+    pub(super) fn of(&self, name: &TableName, table: &Table) -> Arc<Schema> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, shape) = (table.schema(), table.shape());
         if let Some((said, cut, schema)) = known.get(name)
@@ -77,11 +48,17 @@ fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
 }
 
 /// All tables at one instant.
-struct HostSnapshot {
-    snapshot: Snapshot,
+pub(super) struct HostSnapshot {
+    pub(super) snapshot: Snapshot,
     schemas: Arc<Schemas>,
     /// The tables that were asked for, by the name they were asked for.
     tables: Mutex<HashMap<String, Arc<HostTable>>>,
+}
+
+impl HostSnapshot {
+    pub(super) fn new(snapshot: Snapshot, schemas: Arc<Schemas>) -> Self {
+        Self { snapshot, schemas, tables: Mutex::default() }
+    }
 }
 
 impl ReadSnapshot for HostSnapshot {
@@ -107,16 +84,16 @@ impl ReadSnapshot for HostSnapshot {
 
     fn as_of(&self, frame: Timestamp) -> Result<Arc<dyn ReadSnapshot>> {
         let (snapshot, schemas) = (self.snapshot.as_of(frame)?, Arc::clone(&self.schemas));
-        Ok(Arc::new(Self { snapshot, schemas, tables: Mutex::default() }))
+        Ok(Arc::new(Self::new(snapshot, schemas)))
     }
 }
 
 /// A table at one instant.
 #[derive(Debug)]
-struct HostTable {
-    name: TableName,
-    table: Table,
-    schema: Arc<Schema>,
+pub(super) struct HostTable {
+    pub(super) name: TableName,
+    pub(super) table: Table,
+    pub(super) schema: Arc<Schema>,
 }
 
 impl TableView for HostTable {

@@ -1,0 +1,7 @@
+//! The database as plugins see it: the interfaces of `plugin-api`, over snapshots and transactions.
+
+mod tables;
+mod writer;
+mod database;
+
+pub use database::DatabaseHost;
