@@ -41,7 +41,7 @@ pub use merge::{Decision, MergeCell, MergeDriver};
 pub use metric::{Metric, MetricKind, Unit};
 pub use nearest::nearest;
 pub use query::{
-    Dialect, Interrupt, Outcome, Params, QueryLimits, QuerySession, RowSink, Translated,
+    Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink, Translated,
 };
 pub use read::{Snapshot, TableView};
 pub use schema::{Column, ColumnType, KeyRule, LineEnd, Schema};

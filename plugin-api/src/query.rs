@@ -47,16 +47,33 @@ impl From<Vec<Value>> for Params {
     }
 }
 
-/// What may not be exceeded by one query. Nothing is said unless it is set.
+/// How queries run, and what one may not exceed. Nothing is limited unless it is said.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
-pub struct QueryLimits {
+pub struct QueryOptions {
     /// How long it may take.
     pub time: Option<Duration>,
     /// How many rows it may give.
     pub rows: Option<u64>,
     /// How many bytes one value may have.
     pub value_bytes: Option<u32>,
+    /// How the rows of tables are read.
+    pub path: QueryPath,
+    /// How many bytes of tables may be mirrored at once; 256 MB if nothing is said.
+    pub mirror_bytes: Option<u64>,
+}
+
+/// How a query reads the rows of tables. All ways give the same rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueryPath {
+    /// Whichever is likely to be faster.
+    #[default]
+    Auto,
+    /// Straight from the snapshot.
+    Direct,
+    /// From a copy in memory, which is loaded once and then kept up to date.
+    Mirror,
 }
 
 /// Stops a query that runs. Cloning gives another handle of the same.
@@ -126,8 +143,8 @@ pub trait QuerySession: Send {
     /// Whether a text ends where a statement ends: a shell asks that before it runs what was typed so far.
     fn is_complete(&self, text: &str) -> bool;
 
-    /// What queries may not exceed from now on.
-    fn set_limits(&mut self, limits: &QueryLimits);
+    /// How queries run from now on.
+    fn set_options(&mut self, options: &QueryOptions);
 
     /// What stops a query of this session, from another thread.
     fn interrupt(&self) -> Interrupt;

@@ -68,6 +68,13 @@ pub trait TableView: Send + Sync {
     /// Those of reading the file.
     fn row(&self, slot: u64) -> Result<Option<Bytes>>;
 
+    /// The keys of rows that frames touched after a version of the table and up to this one; `None` if there are more than
+    /// `most`, or if it cannot be told.
+    ///
+    /// # Errors
+    /// Damage of the history.
+    fn changed_since(&self, version: Timestamp, most: usize) -> Result<Option<Vec<Vec<String>>>>;
+
     /// The row whose key has these texts, one for each column of the key, with its slot.
     ///
     /// # Errors

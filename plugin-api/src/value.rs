@@ -54,6 +54,18 @@ impl ValueRef<'_> {
 }
 
 impl Value {
+    /// The value, borrowed.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Boolean(value) => ValueRef::Integer((*value).into()),
+            Self::Integer(value) => ValueRef::Integer(*value),
+            Self::Float(value) => ValueRef::Float(*value),
+            Self::Text(text) => ValueRef::Text(text),
+            Self::Binary(bytes) => ValueRef::Binary(bytes),
+        }
+    }
+
     /// Reads the text of a cell (`None` is NULL). A text that is no value of the type stays text, so
     /// that nothing is hidden.
     pub fn read(text: Option<&str>, kind: ColumnType) -> Self {

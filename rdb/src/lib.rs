@@ -42,8 +42,8 @@ pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
     Column, ColumnType, Decision, Error, ErrorKind, FrameId, Interrupt, MergeCell, MergeDriver,
-    Outcome, Params, Position, QueryLimits, Result, RowSink, Schema, TableName, Timestamp, Value,
-    ValueRef,
+    Outcome, Params, Position, QueryOptions, QueryPath, Result, RowSink, Schema, TableName,
+    Timestamp, Value, ValueRef,
 };
 
 mod import;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use reedbase_plugin_api::{
-    Interrupt, Outcome, Params, QueryLimits, QuerySession, Result, RowSink, Timestamp, ValueRef,
+    Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, ValueRef,
 };
 
 use crate::rows::{Gather, QueryRow, QueryRows};
@@ -70,9 +70,9 @@ impl Session {
         self.0.is_complete(text)
     }
 
-    /// What queries may not exceed from now on.
-    pub fn set_limits(&mut self, limits: &QueryLimits) {
-        self.0.set_limits(limits);
+    /// How queries run from now on, and what one may not exceed.
+    pub fn set_options(&mut self, options: &QueryOptions) {
+        self.0.set_options(options);
     }
 
     /// What stops a query of this session, from another thread.

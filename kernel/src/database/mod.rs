@@ -12,6 +12,7 @@ mod snapshot;
 mod frames;
 mod past;
 mod history;
+mod touched;
 mod when;
 mod uncommitted;
 mod table_file;

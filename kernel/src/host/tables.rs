@@ -77,7 +77,8 @@ impl ReadSnapshot for HostSnapshot {
         }
         let (exact, table) = self.snapshot.named_table(name)?;
         let schema = self.schemas.of(&exact, table);
-        let table = Arc::new(HostTable { name: exact, table: table.clone(), schema });
+        let snapshot = self.snapshot.clone();
+        let table = Arc::new(HostTable { name: exact, table: table.clone(), schema, snapshot });
         tables.insert(name.to_owned(), Arc::clone(&table));
         Ok(table)
     }
@@ -94,6 +95,8 @@ pub(super) struct HostTable {
     pub(super) name: TableName,
     pub(super) table: Table,
     pub(super) schema: Arc<Schema>,
+    /// What it is a part of.
+    pub(super) snapshot: Snapshot,
 }
 
 impl TableView for HostTable {
@@ -131,6 +134,10 @@ impl TableView for HostTable {
 
     fn row(&self, slot: u64) -> Result<Option<Bytes>> {
         self.table.row(slot)
+    }
+
+    fn changed_since(&self, version: Timestamp, most: usize) -> Result<Option<Vec<Vec<String>>>> {
+        self.snapshot.keys_changed_since(self.name.as_str(), version, most)
     }
 
     fn find(&self, key: &[&str]) -> Result<Option<(u64, Bytes)>> {

@@ -119,7 +119,8 @@ impl Writer for HostWriter {
     fn table(&self, name: &str) -> Result<Arc<dyn TableView>> {
         let (name, table) = self.transaction.table(name)?;
         let schema = self.schemas.of(&name, table);
-        Ok(Arc::new(HostTable { name, table: table.clone(), schema }))
+        let (table, snapshot) = (table.clone(), self.transaction.snapshot().clone());
+        Ok(Arc::new(HostTable { name, table, schema, snapshot }))
     }
 
     fn insert(&mut self, table: &str, cells: &[Option<&str>]) -> Result<Vec<String>> {

@@ -89,10 +89,15 @@ pub(crate) fn affinity(kind: ColumnType) -> Affinity {
 
 /// The value of a cell.
 pub(crate) fn read(cell: RawCell<'_>, kind: ColumnType) -> CellValue<'_> {
-    if cell.is_null() {
-        return CellValue::Null;
-    }
-    let content = cell.content();
+    if cell.is_null() { CellValue::Null } else { read_content(cell.content(), kind) }
+}
+
+/// The value of a cell with this text.
+pub(crate) fn read_text(text: &str, kind: ColumnType) -> CellValue<'_> {
+    read_content(Cow::Borrowed(text.as_bytes()), kind)
+}
+
+fn read_content(content: Cow<'_, [u8]>, kind: ColumnType) -> CellValue<'_> {
     match kind {
         ColumnType::Integer => read_number(content),
         ColumnType::Float => match number(&content) {

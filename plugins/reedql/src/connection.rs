@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use reedbase_plugin_api::{Interrupt, QueryLimits};
+use reedbase_plugin_api::{Interrupt, QueryOptions};
 use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags, Result};
 
 use crate::decimal;
+use crate::mirror::TOUCHED;
 use crate::shared::Shared;
 use crate::virtual_table::{MODULE, TABLES};
 
@@ -29,6 +32,17 @@ pub(crate) fn open(shared: &Arc<Shared>) -> Result<Connection> {
     connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY")?;
     connection.set_prepared_statement_cache_capacity(PLANS);
     connection.create_collation("decimal", decimal::compare)?;
+    connection.execute_batch("PRAGMA recursive_triggers = 1")?;
+    let noting = Arc::clone(shared);
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function(TOUCHED, -1, flags, move |context| {
+        let values = (1..context.len()).map(|at| context.get(at)).collect::<Result<_>>()?;
+        noting.note_touched(context.get(0)?, values);
+        Ok(Null)
+    })?;
+    connection.create_scalar_function("reed_uuid7", 0, FunctionFlags::SQLITE_UTF8, |_| {
+        Ok(uuid::Uuid::now_v7().to_string())
+    })?;
     connection.create_module(MODULE, TABLES, Some(Arc::clone(shared)))?;
     Ok(connection)
 }
@@ -40,7 +54,7 @@ const PLANS: usize = 64;
 pub(crate) fn restrict(connection: &mut Connection, internal: &Arc<AtomicBool>) -> Result<()> {
     let internal = Arc::clone(internal);
     connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if internal.load(Ordering::Relaxed) || is_allowed(&context.action) {
+        if internal.load(Ordering::Relaxed) || is_allowed(&context) {
             Authorization::Allow
         } else {
             Authorization::Deny
@@ -48,16 +62,18 @@ pub(crate) fn restrict(connection: &mut Connection, internal: &Arc<AtomicBool>) 
     }))
 }
 
-fn is_allowed(action: &AuthAction<'_>) -> bool {
+fn is_allowed(context: &AuthContext<'_>) -> bool {
     let own = |table: &str| !table.to_ascii_lowercase().starts_with("sqlite_");
-    match action {
+    match &context.action {
         AuthAction::Select | AuthAction::Recursive => true,
         AuthAction::Read { table_name, .. }
         | AuthAction::Insert { table_name }
         | AuthAction::Update { table_name, .. }
         | AuthAction::Delete { table_name } => own(table_name),
         AuthAction::Function { function_name } => {
-            !matches!(*function_name, "load_extension" | "fts3_tokenizer")
+            // What triggers call, nobody else does.
+            (*function_name != TOUCHED || context.accessor.is_some())
+                && !matches!(*function_name, "load_extension" | "fts3_tokenizer")
         }
         _ => false,
     }
@@ -85,7 +101,7 @@ pub(crate) fn watch(connection: &mut Connection, watch: Watch) -> Result<()> {
 }
 
 /// Bounds the length of values and of rows.
-pub(crate) fn limit(connection: &Connection, limits: &QueryLimits) -> Result<()> {
+pub(crate) fn limit(connection: &Connection, limits: &QueryOptions) -> Result<()> {
     let bytes =
         limits.value_bytes.map_or(i32::MAX, |bytes| i32::try_from(bytes).unwrap_or(i32::MAX));
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes).map(drop)

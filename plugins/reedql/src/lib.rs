@@ -11,12 +11,16 @@ mod cell;
 mod declare;
 mod rewrite;
 mod probe;
-mod plan;
+mod access;
 mod shared;
 mod virtual_table;
+mod mirror;
 mod connection;
+mod side;
+mod plan;
 mod failure;
 mod transaction;
+mod run;
 mod session;
 
 use std::sync::Arc;

@@ -1,58 +1,137 @@
-//! How a virtual table finds the rows that a query wants: SQLite names the conditions it could use, and hears what each
-//! way would cost.
+//! What is known of a statement before it runs. Plans are kept by their text, for as long as the tables look the same.
 
-use std::ffi::c_int;
+use std::sync::Arc;
 
-use reedbase_plugin_api::Schema;
-use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
+use reedbase_plugin_api::{Params, Result, Snapshot, Timestamp};
+use sqlite3_parser::lexer::sql::TokenType;
 
-/// All rows.
-pub(crate) const ALL: c_int = 0;
+use crate::rewrite::{Rewritten, rewrite};
+use crate::script::{Kind, Statement};
 
-/// The one row with a key.
-pub(crate) const BY_KEY: c_int = 1;
-
-/// What finding one row costs, against 1 for a row that is passed by.
-const LOOKUP: f64 = 4.0;
-
-/// Chooses a way. Conditions are only ever used to find fewer rows: SQLite looks at them again.
-pub(crate) fn choose(info: &mut IndexInfo, schema: &Schema, rows: u64) -> rusqlite::Result<bool> {
-    if let Some(constraints) = equal_key(info, schema)? {
-        for (at, constraint) in (1..).zip(constraints) {
-            info.constraint_usage(constraint).set_argv_index(at);
-        }
-        info.set_idx_num(BY_KEY);
-        info.set_idx_flags(IndexFlags::SQLITE_INDEX_SCAN_UNIQUE);
-        info.set_estimated_cost(LOOKUP);
-        info.set_estimated_rows(1);
-        return Ok(true);
-    }
-    info.set_idx_num(ALL);
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    info.set_estimated_cost(rows.max(1) as f64);
-    info.set_estimated_rows(i64::try_from(rows.max(1)).unwrap_or(i64::MAX));
-    Ok(true)
+/// A statement, looked at.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) kind: Kind,
+    pub(crate) rewritten: Rewritten,
+    /// The names of the tables that it may read or write.
+    pub(crate) tables: Vec<String>,
+    /// Of a statement that writes: the table that it writes.
+    pub(crate) target: Option<String>,
+    /// Whether it can only run over native tables: virtual ones know no UPSERT, no RETURNING and no `OR …`.
+    pub(crate) needs_mirror: bool,
 }
 
-/// For each column of the key the condition that it equals something; `None` if one has none.
-fn equal_key(info: &IndexInfo, schema: &Schema) -> rusqlite::Result<Option<Vec<usize>>> {
-    let mut found = Vec::new();
-    for column in schema.key() {
-        let mut usable = None;
-        for (at, constraint) in info.constraints().enumerate() {
-            let equals = matches!(
-                constraint.operator(),
-                IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
-                    | IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_IS
-            );
-            let here = usize::try_from(constraint.column()) == Ok(column);
-            if equals && here && constraint.is_usable() && info.collation(at)? == "BINARY" {
-                usable = Some(at);
-                break;
-            }
-        }
-        let Some(usable) = usable else { return Ok(None) };
-        found.push(usable);
+impl Plan {
+    /// Looks at a statement.
+    ///
+    /// # Errors
+    /// What it may not do, and instants that mean nothing.
+    pub(crate) fn of(
+        statement: &Statement<'_>,
+        params: &Params,
+        snapshot: &dyn Snapshot,
+        resolve: &dyn Fn(&str) -> Result<Timestamp>,
+    ) -> Result<Arc<Self>> {
+        let kind = statement.kind()?;
+        let rewritten = rewrite(statement, params, resolve)?;
+        let tables = tables(statement, snapshot);
+        let writes = kind == Kind::Write;
+        let target = if writes { target(statement, &tables) } else { None };
+        let needs_mirror = writes && needs_mirror(statement);
+        Ok(Arc::new(Self { kind, rewritten, tables, target, needs_mirror }))
     }
-    Ok(Some(found))
+}
+
+/// The tables whose names stand in a statement: it may mean a column by one of them.
+fn tables(statement: &Statement<'_>, snapshot: &dyn Snapshot) -> Vec<String> {
+    let names = snapshot.tables();
+    let mut used: Vec<String> = Vec::new();
+    for token in &statement.tokens {
+        let Some(name) = token.name(statement.text) else { continue };
+        let known = names.iter().find(|known| known.as_str().eq_ignore_ascii_case(&name));
+        if let Some(table) = known
+            && !used.iter().any(|used| used == table.as_str())
+        {
+            used.push(table.as_str().to_owned());
+        }
+    }
+    used
+}
+
+/// The table that a statement writes: the name behind INTO, UPDATE or FROM, outside of brackets.
+fn target(statement: &Statement<'_>, tables: &[String]) -> Option<String> {
+    let verb = verb(statement)?;
+    let before = match statement.token(verb)?.kind {
+        TokenType::TK_UPDATE if statement.is(verb + 1, "OR") => verb + 2,
+        TokenType::TK_UPDATE => verb,
+        _ => (verb..statement.tokens.len())
+            .find(|at| statement.is(*at, "INTO") || statement.is(*at, "FROM"))?,
+    };
+    let qualified =
+        statement.token(before + 2).is_some_and(|token| token.kind == TokenType::TK_DOT);
+    let at = if qualified { before + 3 } else { before + 1 };
+    let name = statement.token(at)?.name(statement.text)?;
+    tables.iter().find(|table| table.eq_ignore_ascii_case(&name)).cloned()
+}
+
+/// The first verb of writing outside of brackets.
+fn verb(statement: &Statement<'_>) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, token) in statement.tokens.iter().enumerate() {
+        match token.kind {
+            TokenType::TK_LP => depth += 1,
+            TokenType::TK_RP => depth = depth.saturating_sub(1),
+            TokenType::TK_INSERT
+            | TokenType::TK_REPLACE
+            | TokenType::TK_UPDATE
+            | TokenType::TK_DELETE
+                if depth == 0 =>
+            {
+                return Some(at);
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether a statement that writes has a part that virtual tables do not know.
+fn needs_mirror(statement: &Statement<'_>) -> bool {
+    let Some(verb) = verb(statement) else { return false };
+    let mut depth = 0_usize;
+    let behind = statement.tokens.get(verb..).unwrap_or_default();
+    statement.is(verb, "REPLACE")
+        || statement.is(verb + 1, "OR")
+        || behind.iter().any(|token| {
+            match token.kind {
+                TokenType::TK_LP => depth += 1,
+                TokenType::TK_RP => depth = depth.saturating_sub(1),
+                TokenType::TK_RETURNING | TokenType::TK_CONFLICT => return depth == 0,
+                _ => {}
+            }
+            false
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::statements;
+
+    #[test]
+    fn what_is_written_and_how() {
+        let tables = ["users".to_owned(), "orders".to_owned()];
+        for (text, expected, mirror) in [
+            ("INSERT INTO Users SELECT * FROM orders", "users", false),
+            ("UPDATE OR IGNORE main.users SET x = 1", "users", true),
+            ("WITH a AS (SELECT 1) DELETE FROM orders RETURNING id", "orders", true),
+            ("REPLACE INTO users VALUES (1)", "users", true),
+            ("INSERT INTO users VALUES (1) ON CONFLICT DO NOTHING", "users", true),
+            ("UPDATE users SET x = (SELECT returning FROM y)", "users", false),
+        ] {
+            let statement = &statements(text).unwrap()[0];
+            assert_eq!(target(statement, &tables).as_deref(), Some(expected), "{text}");
+            assert_eq!(needs_mirror(statement), mirror, "{text}");
+        }
+    }
 }

@@ -1,78 +1,89 @@
-//! A session: a connection, what it reads, and the statements that it runs.
+//! A session: two connections, what they read, and the statements that they run.
 //!
 //! ```text
-//! text → statements → rewritten (time) → tables declared → prepared by SQLite → rows
+//! text → statements → plan (rewritten, tables, path) → tables declared → run by SQLite → rows
 //! ```
+//!
+//! Which connection runs a statement decides itself in [`Session::path`]: lookups by key or index, and first scans, run over
+//! virtual tables; joins and scans that come again run over mirrors.
 
-use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use reedbase_plugin_api::{
-    Committed, Error, ErrorKind, Host, Interrupt, Outcome, Params, QueryLimits, QuerySession,
-    Result, RowSink, Schema, Snapshot, Timestamp, Value, ValueRef,
+    Committed, Error, ErrorKind, Host, Interrupt, Outcome, Params, QueryOptions, QueryPath,
+    QuerySession, Result, RowSink, Snapshot, TableView, Timestamp,
 };
-use rusqlite::types::{ToSqlOutput, ValueRef as SqlRef};
-use rusqlite::{Connection, Statement as SqlStatement};
+use rusqlite::types::Value as SqlValue;
 
+use crate::cell::CellValue;
 use crate::connection::{self, Watch};
-use crate::declare::quoted;
 use crate::failure::Failed;
-use crate::rewrite::{PastTable, Rewritten, rewrite};
+use crate::mirror::{key_texts, write_back};
+use crate::plan::Plan;
+use crate::rewrite::PastTable;
+use crate::run::{Held, Stopped, run};
 use crate::script::{Kind, Statement, statements};
 use crate::shared::{Shared, Source};
+use crate::side::{Side, engine_failed};
 use crate::transaction::Transactions;
-use crate::virtual_table::MODULE;
 
 /// A session of ReedQL.
 pub(crate) struct Session {
     host: Arc<dyn Host>,
-    connection: Connection,
     shared: Arc<Shared>,
-    /// Whether SQLite runs a statement of ours.
-    internal: Arc<AtomicBool>,
-    /// The tables that the connection knows, with the schema that they were declared with.
-    declared: HashMap<String, Arc<Schema>>,
+    /// All tables are virtual there.
+    direct: Side,
+    /// Some tables are mirrors there; made when it is first needed.
+    mirrored: Option<Side>,
     /// What is read, until something newer is.
     snapshot: Option<Arc<dyn Snapshot>>,
     /// The frame that everything is read after, if it is not the newest.
     instant: Option<Timestamp>,
     transactions: Transactions,
-    limits: QueryLimits,
+    /// The rows that the transaction wrote, by table, if it has several statements.
+    written: HashMap<String, BTreeSet<Vec<String>>>,
+    /// How many rows of a table were passed by in scans.
+    scanned: HashMap<String, u64>,
+    options: QueryOptions,
     interrupt: Interrupt,
 }
 
 /// How often a statement by itself is tried, where others changed the same cells meanwhile.
 const ATTEMPTS: usize = 100;
 
+/// Mirrors may hold so many bytes of tables together.
+const MIRROR_BYTES: u64 = 256 << 20;
+
+/// Where a statement runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Direct,
+    Mirrored,
+}
+
 impl Session {
     /// A session on a database.
     pub(crate) fn open(host: Arc<dyn Host>) -> Result<Self> {
-        let (shared, internal) = (Arc::new(Shared::default()), Arc::new(AtomicBool::new(false)));
-        let connection = connection::open(&shared).and_then(|mut connection| {
-            connection::restrict(&mut connection, &internal)?;
-            Ok(connection)
-        });
-        let connection = connection.map_err(engine_failed)?;
-        let (declared, limits) = (HashMap::new(), QueryLimits::default());
-        let interrupt = Interrupt::default();
+        let shared = Arc::new(Shared::default());
+        let direct = Side::open(&shared)?;
         Ok(Self {
             host,
-            connection,
             shared,
-            internal,
-            declared,
+            direct,
+            mirrored: None,
             snapshot: None,
             instant: None,
             transactions: Transactions::default(),
-            limits,
-            interrupt,
+            written: HashMap::new(),
+            scanned: HashMap::new(),
+            options: QueryOptions::default(),
+            interrupt: Interrupt::default(),
         })
     }
 
-    /// Reads what is newest, or what was at the instant that was set.
+    /// Reads what is newest, unless something is held still.
     fn refresh(&mut self) -> Result<Arc<dyn Snapshot>> {
         let held = self.instant.is_some() || self.transactions.is_open();
         if let (true, Some(snapshot)) = (held, &self.snapshot) {
@@ -97,29 +108,29 @@ impl Session {
         params: &Params,
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
+        let done = |()| Outcome::default();
         match statement.kind()? {
             Kind::Read => {
                 self.refresh()?;
                 self.query(statement, params, rows)
             }
             Kind::Write => self.write(statement, params, rows),
-            Kind::Begin => {
-                self.check_present()?;
-                self.begin().map(|()| Outcome::default())
-            }
+            Kind::Begin => self.begin_several().map(done),
             Kind::Commit => self.transactions.commit(&self.shared).map(committed),
-            Kind::Rollback => self.transactions.rollback(&self.shared).map(|()| Outcome::default()),
+            Kind::Rollback => {
+                self.forget_written();
+                self.transactions.rollback(&self.shared).map(done)
+            }
             Kind::Savepoint(name) => {
-                self.check_present()?;
                 if !self.transactions.is_open() {
-                    self.snapshot = None;
+                    self.begin_several()?;
+                    self.transactions.begun_by_savepoint();
                 }
-                self.transactions.savepoint(name, &*self.host, &self.shared)?;
-                self.snapshot.get_or_insert(self.shared.snapshot()?);
-                Ok(Outcome::default())
+                self.transactions.savepoint(name, &self.shared).map(done)
             }
             Kind::RollbackTo(name) => {
-                self.transactions.rollback_to(&name, &self.shared).map(|()| Outcome::default())
+                self.forget_written();
+                self.transactions.rollback_to(&name, &self.shared).map(done)
             }
             Kind::Release(name) => self.transactions.release(&name, &self.shared).map(committed),
             Kind::Explain => Err(statement.error(0, Error::usage("this is not done yet"))),
@@ -127,8 +138,17 @@ impl Session {
     }
 
     fn begin(&mut self) -> Result<()> {
+        self.check_present()?;
         self.transactions.begin(&*self.host, &self.shared)?;
         self.snapshot = Some(self.shared.snapshot()?);
+        Ok(())
+    }
+
+    /// Begins a transaction of several statements: what they write may be undone.
+    fn begin_several(&mut self) -> Result<()> {
+        self.begin()?;
+        self.written.clear();
+        self.shared.want_written(true);
         Ok(())
     }
 
@@ -141,6 +161,13 @@ impl Session {
         }
     }
 
+    /// What a transaction wrote is undone: mirrors do not know what became of these rows.
+    fn forget_written(&mut self) {
+        for (name, mirror) in self.mirrored.iter_mut().flat_map(Side::mirrors) {
+            mirror.forget(self.written.get(name).into_iter().flatten().cloned());
+        }
+    }
+
     /// A statement that writes: a part of the transaction that is open, or one of its own, which is done again as long as
     /// others change the same cells meanwhile.
     fn write(
@@ -150,14 +177,16 @@ impl Session {
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
         self.check_present()?;
+        // What RETURNING gives is told when it is so.
+        let mut held = Held::default();
         if self.transactions.is_open() {
-            return self.write_step(statement, params, rows);
+            let outcome = self.write_step(statement, params, &mut held)?;
+            return held.release(rows).map(|()| outcome);
         }
         let mut attempt = 0;
         loop {
             self.begin()?;
-            let done = self.query(statement, params, rows);
-            let done = match done {
+            let done = match self.write_step(statement, params, &mut held) {
                 Ok(mut outcome) => self.transactions.commit(&self.shared).map(|done| {
                     outcome.frame = done.frame;
                     outcome
@@ -170,7 +199,8 @@ impl Session {
             attempt += 1;
             match done {
                 Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
-                done => return done,
+                Err(error) => return Err(error),
+                Ok(outcome) => return held.release(rows).map(|()| outcome),
             }
         }
     }
@@ -192,9 +222,17 @@ impl Session {
             Ok(())
         })?;
         self.shared.touch();
+        for (table, key) in self.shared.take_written() {
+            let mut mirrors = self.mirrored.iter_mut().flat_map(Side::mirrors);
+            if let Some((_, mirror)) = mirrors.find(|(name, _)| **name == table) {
+                mirror.forget([key.clone()]);
+            }
+            self.written.entry(table).or_default().insert(key);
+        }
         done
     }
 
+    /// Runs a statement that SQLite knows.
     fn query(
         &mut self,
         statement: &Statement<'_>,
@@ -203,132 +241,183 @@ impl Session {
     ) -> Result<Outcome> {
         let snapshot = self.shared.snapshot()?;
         let host = Arc::clone(&self.host);
-        let rewritten = rewrite(statement, params, &|instant| host.instant(instant))?;
-        let tables = self.declare(statement, &rewritten, &*snapshot)?;
-        self.watch()?;
+        let plan = Plan::of(statement, params, &*snapshot, &|at| host.instant(at))?;
+        let views = self.views(&plan, &*snapshot)?;
+        for (name, view) in &views {
+            self.direct.declare(name, view.schema())?;
+        }
         self.shared.take_inserted();
-        let done = self.step(&rewritten.sql, params, rows);
-        done.map_err(|failed| match failed {
-            Stopped::Ours(error) => error,
-            Stopped::Sqlite(error) => self.explain_failure(statement, &rewritten, &tables, error),
+        let path = self.path(&plan, &views)?;
+        if path == Path::Mirrored {
+            self.prepare_mirrors(&plan, &views)?;
+        }
+        let deadline = self.options.time.map(|time| Instant::now() + time);
+        let watch = Watch { interrupt: self.interrupt.clone(), deadline };
+        let side = match (path, &mut self.mirrored) {
+            (Path::Mirrored, Some(mirrored)) => mirrored,
+            _ => &mut self.direct,
+        };
+        connection::watch(&mut side.connection, watch).map_err(engine_failed)?;
+        let done = run(&side.connection, &plan.rewritten.sql, params, &self.options, rows);
+        if let (Path::Mirrored, Some(target)) = (path, &plan.target) {
+            self.write_back(target, done.is_err())?;
+        }
+        self.note_scans(&views);
+        match done {
+            Ok(changed) => {
+                let mut outcome = Outcome::default();
+                (outcome.changed, outcome.key) = (changed, self.shared.take_inserted());
+                Ok(outcome)
+            }
+            Err(Stopped::Ours(error)) => Err(error),
+            Err(Stopped::Sqlite(error)) => Err(self.told(statement, &plan, path, error)),
+        }
+    }
+
+    /// The tables that a statement names, as it reads them; where their rows come from is known from now on.
+    fn views(
+        &self,
+        plan: &Plan,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Vec<(String, Arc<dyn TableView>)>> {
+        let mut views = Vec::new();
+        for table in &plan.tables {
+            let source = self.shared.add_source(table, || Source::Now(table.clone()));
+            views.push((table.clone(), self.shared.view(&source)?));
+        }
+        for PastTable { name, table, frame } in &plan.rewritten.past {
+            let view = snapshot.as_of(*frame)?.table(table)?;
+            let (table, frame) = (table.clone(), *frame);
+            let then = || Source::Then { table, frame, view: view.into() };
+            let source = self.shared.add_source(name, then);
+            views.push((name.clone(), self.shared.view(&source)?));
+        }
+        Ok(views)
+    }
+
+    /// Where a statement runs best.
+    fn path(&mut self, plan: &Plan, views: &[(String, Arc<dyn TableView>)]) -> Result<Path> {
+        if plan.needs_mirror {
+            return Ok(Path::Mirrored);
+        }
+        match self.options.path {
+            QueryPath::Direct => return Ok(Path::Direct),
+            QueryPath::Mirror => return Ok(Path::Mirrored),
+            _ => {}
+        }
+        let bytes: u64 = views.iter().map(|(_, view)| view.byte_count()).sum();
+        if plan.kind == Kind::Write || bytes > self.mirror_bytes() {
+            return Ok(Path::Direct);
+        }
+        let scans = self.direct.own(|connection| scans(connection, &plan.rewritten.sql));
+        // What SQLite cannot prepare is told when it is run.
+        let scans = scans.unwrap_or(0);
+        let passed = |(name, view): &(String, Arc<dyn TableView>)| {
+            self.scanned.get(name).is_some_and(|rows| *rows >= view.row_count())
+        };
+        Ok(match scans {
+            0 => Path::Direct,
+            1 if !views.iter().any(passed) => Path::Direct,
+            _ => Path::Mirrored,
         })
     }
 
-    /// Runs a statement of SQLite.
-    fn step(&self, sql: &str, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome, Stopped> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        bind(&mut statement, params)?;
-        let columns = statement.column_count();
-        rows.columns(&statement.column_names().collect::<Vec<_>>())?;
-        let mut found = statement.raw_query();
-        let mut count = 0;
-        while let Some(row) = found.next()? {
-            count += 1;
-            if self.limits.rows.is_some_and(|most| count > most) {
-                return Err(too_many(self.limits.rows.unwrap_or_default()).into());
-            }
-            let mut values = Vec::with_capacity(columns);
-            for column in 0..columns {
-                values.push(value_ref(row.get_ref(column)?)?);
-            }
-            if rows.row(&values)? == ControlFlow::Break(()) {
-                break;
-            }
-        }
-        drop(found);
-        let mut outcome = Outcome::default();
-        if !statement.readonly() {
-            outcome.changed = self.connection.changes();
-            outcome.key = self.shared.take_inserted();
-        }
-        Ok(outcome)
+    fn mirror_bytes(&self) -> u64 {
+        self.options.mirror_bytes.unwrap_or(MIRROR_BYTES)
     }
 
-    /// Tells the connection of the tables that a statement names, where it does not know them yet, or not as they are now.
-    fn declare(
+    /// Makes mirrors of the tables that a statement names, in the state that it reads.
+    fn prepare_mirrors(
         &mut self,
-        statement: &Statement<'_>,
-        rewritten: &Rewritten,
-        snapshot: &dyn Snapshot,
-    ) -> Result<Vec<String>> {
-        let mut used = Vec::new();
-        let names = snapshot.tables();
-        for token in &statement.tokens {
-            let Some(name) = token.name(statement.text) else { continue };
-            let known = names.iter().find(|known| known.as_str().eq_ignore_ascii_case(&name));
-            if let Some(table) = known
-                && !used.iter().any(|used| used == table.as_str())
-            {
-                used.push(table.as_str().to_owned());
+        plan: &Plan,
+        views: &[(String, Arc<dyn TableView>)],
+    ) -> Result<()> {
+        if self.mirrored.is_none() {
+            self.mirrored = Some(Side::open(&self.shared)?);
+        }
+        let most = self.mirror_bytes();
+        let Some(side) = &mut self.mirrored else { return Ok(()) };
+        let needed: u64 = views.iter().map(|(_, view)| view.byte_count()).sum();
+        let known: u64 = side.mirrors().map(|(_, mirror)| mirror.bytes).sum();
+        if known + needed > most {
+            let unused = side.mirrors().map(|(name, _)| name.clone());
+            let unused: Vec<_> =
+                unused.filter(|name| !views.iter().any(|(used, _)| used == name)).collect();
+            unused.iter().try_for_each(|name| side.forget(name))?;
+        }
+        for (name, view) in views {
+            match side.mirror(name, &**view) {
+                Ok(_) => {}
+                Err(error) if plan.target.as_ref() == Some(name) => return Err(error),
+                // What cannot be mirrored is read as it is.
+                Err(_) => side.declare(name, view.schema())?,
             }
         }
-        for table in &used {
-            let schema = Arc::clone(snapshot.table(table)?.schema());
-            self.declare_table(table, schema, Source::Now(table.clone()))?;
-        }
-        for PastTable { name, table, frame } in &rewritten.past {
-            if !self.declared.contains_key(name) {
-                let view = snapshot.as_of(*frame)?.table(table)?;
-                let (table, frame, schema) = (table.clone(), *frame, Arc::clone(view.schema()));
-                let source = Source::Then { table, frame, view: view.into() };
-                self.declare_table(name, schema, source)?;
+        if let Some(target) = &plan.target {
+            let view = views.iter().find(|(name, _)| name == target).map(|(_, view)| view);
+            if let Some(view) = view {
+                side.watch(target, &**view)?;
             }
         }
-        Ok(used)
-    }
-
-    fn declare_table(&mut self, name: &str, schema: Arc<Schema>, source: Source) -> Result<()> {
-        let known = self.declared.get(name);
-        if known.is_some_and(|known| Arc::ptr_eq(known, &schema)) {
-            return Ok(());
-        }
-        let (quoted, known) = (quoted(name), known.is_some());
-        self.shared.add_source(name, source);
-        let drop_first = if known { format!("DROP TABLE main.{quoted};") } else { String::new() };
-        self.own(&format!("{drop_first} CREATE VIRTUAL TABLE main.{quoted} USING {MODULE}"))?;
-        self.declared.insert(name.to_owned(), schema);
+        self.shared.take_touched();
         Ok(())
     }
 
-    /// Runs statements of our own.
-    fn own(&self, sql: &str) -> Result<()> {
-        self.internal.store(true, Ordering::Relaxed);
-        let done = self.connection.execute_batch(sql);
-        self.internal.store(false, Ordering::Relaxed);
-        done.map_err(|error| self.shared.take_failure().unwrap_or_else(|| engine_failed(error)))
+    /// Writes to the transaction what a statement did to a mirror.
+    fn write_back(&mut self, target: &str, failed: bool) -> Result<()> {
+        let Some(side) = &mut self.mirrored else { return Ok(()) };
+        let Some(schema) = side.schema(target).cloned() else { return Ok(()) };
+        let mut keys: Vec<Vec<String>> = Vec::new();
+        let mut seen = HashSet::new();
+        for (_, values) in self.shared.take_touched() {
+            let values: Vec<_> = values.iter().map(cell_value).collect();
+            let key = key_texts(&schema, &values)?;
+            if seen.insert(key.clone()) {
+                keys.push(key);
+            }
+        }
+        for (name, mirror) in side.mirrors() {
+            if name == target {
+                mirror.forget(keys.iter().cloned());
+            }
+        }
+        if failed {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        keys.iter().for_each(|key| shared.note_written(target, key));
+        let inserted = side.own_act(|connection| {
+            shared.write(|writer| write_back(connection, target, &keys, writer))
+        })?;
+        if let Some(key) = inserted {
+            shared.note_inserted(key);
+        }
+        shared.touch();
+        Ok(())
     }
 
-    /// The names of the functions there are.
-    fn functions(&self) -> Vec<String> {
-        self.internal.store(true, Ordering::Relaxed);
-        let names = || -> rusqlite::Result<Vec<String>> {
-            let list = "SELECT DISTINCT name FROM pragma_function_list";
-            self.connection.prepare(list)?.query_map([], |row| row.get(0))?.collect()
-        };
-        let names = names().unwrap_or_default();
-        self.internal.store(false, Ordering::Relaxed);
-        names
+    /// Counts the rows that were passed by.
+    fn note_scans(&mut self, views: &[(String, Arc<dyn TableView>)]) {
+        for (name, rows) in self.shared.take_scanned() {
+            if views.iter().any(|(known, _)| *known == name) {
+                *self.scanned.entry(name).or_default() += rows;
+            }
+        }
     }
 
-    /// Lets the clock and other threads stop what comes.
-    fn watch(&mut self) -> Result<()> {
-        let deadline = self.limits.time.map(|time| Instant::now() + time);
-        let watch = Watch { interrupt: self.interrupt.clone(), deadline };
-        connection::watch(&mut self.connection, watch).map_err(engine_failed)
-    }
-
-    fn explain_failure(
+    /// What SQLite says of a statement, in our words.
+    fn told(
         &self,
         statement: &Statement<'_>,
-        rewritten: &Rewritten,
-        tables: &[String],
+        plan: &Plan,
+        path: Path,
         error: rusqlite::Error,
     ) -> Error {
         if let Some(failure) = self.shared.take_failure() {
             return failure;
         }
         let stopped = error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted);
-        if let Some(time) = self.limits.time.filter(|_| stopped && !self.interrupt.is_stopped()) {
+        if let Some(time) = self.options.time.filter(|_| stopped && !self.interrupt.is_stopped()) {
             return Error::new(
                 ErrorKind::Limit,
                 format!("the query took longer than {time:?} (limit: time)"),
@@ -336,16 +425,42 @@ impl Session {
         }
         let names = self.snapshot.as_ref().map(|snapshot| snapshot.tables()).unwrap_or_default();
         let names = names.iter().filter(|name| !name.is_reserved());
-        let schemas = tables.iter().filter_map(|table| self.declared.get(table));
+        let schemas = plan.tables.iter().filter_map(|table| self.direct.schema(table));
         let columns = schemas.flat_map(|schema| &schema.columns).map(|column| column.name.clone());
         let failed = Failed {
             statement,
-            rewritten,
+            rewritten: &plan.rewritten,
             tables: names.map(|name| name.as_str().to_owned()).collect(),
             columns: columns.collect(),
-            functions: self.functions(),
+            functions: self.direct.functions(),
         };
-        failed.error(&self.connection, error)
+        let side = match (path, &self.mirrored) {
+            (Path::Mirrored, Some(mirrored)) => mirrored,
+            _ => &self.direct,
+        };
+        failed.error(&side.connection, error)
+    }
+}
+
+/// How often a statement scans a whole table; a scan inside of another counts as many.
+fn scans(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<usize> {
+    let mut explain = connection.prepare_cached(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let mut rows = explain.raw_query();
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let detail: String = row.get(3)?;
+        count += usize::from(detail.contains("VIRTUAL TABLE INDEX 0:"));
+    }
+    Ok(count)
+}
+
+fn cell_value(value: &SqlValue) -> CellValue<'_> {
+    match value {
+        SqlValue::Null => CellValue::Null,
+        SqlValue::Integer(value) => CellValue::Integer(*value),
+        SqlValue::Real(value) => CellValue::Real(*value),
+        SqlValue::Text(text) => CellValue::Text(text.as_bytes().into()),
+        SqlValue::Blob(bytes) => CellValue::Blob(bytes.clone()),
     }
 }
 
@@ -371,10 +486,12 @@ impl QuerySession for Session {
         text.trim_end().ends_with(';') && statements(text).is_ok()
     }
 
-    fn set_limits(&mut self, limits: &QueryLimits) {
-        self.limits = limits.clone();
-        // A length that SQLite does not take is as good as none.
-        drop(connection::limit(&self.connection, limits));
+    fn set_options(&mut self, options: &QueryOptions) {
+        self.options = options.clone();
+        for side in [Some(&self.direct), self.mirrored.as_ref()].into_iter().flatten() {
+            // A length that SQLite does not take is as good as none.
+            drop(connection::limit(&side.connection, options));
+        }
     }
 
     fn interrupt(&self) -> Interrupt {
@@ -404,93 +521,4 @@ fn committed(committed: Committed) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.frame = committed.frame;
     outcome
-}
-
-/// Why a statement ended early.
-enum Stopped {
-    Ours(Error),
-    Sqlite(rusqlite::Error),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Self::Ours(error)
-    }
-}
-
-impl From<rusqlite::Error> for Stopped {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-/// Gives the parameters their values.
-fn bind(statement: &mut SqlStatement<'_>, params: &Params) -> Result<(), Stopped> {
-    let count = statement.parameter_count();
-    let mut positional = 0;
-    for index in 1..=count {
-        let name = statement.parameter_name(index).map(str::to_owned);
-        let value = match name.as_deref().filter(|name| !name.starts_with('?')) {
-            Some(name) => {
-                let known = params.named.iter().find(|(known, _)| name.get(1..) == Some(known));
-                known.map(|(_, value)| value).ok_or_else(|| missing(name, params))?
-            }
-            None => {
-                positional = positional.max(index);
-                let value = params.positional.get(index - 1);
-                value.ok_or_else(|| wrong_count(index.max(count), params.positional.len()))?
-            }
-        };
-        statement.raw_bind_parameter(index, sql_value(value))?;
-    }
-    if params.positional.len() > positional {
-        return Err(wrong_count(positional, params.positional.len()).into());
-    }
-    Ok(())
-}
-
-fn missing(name: &str, params: &Params) -> Error {
-    let names: Vec<_> = params.named.iter().map(|(name, _)| format!(":{name}")).collect();
-    let error = Error::usage(format!("the parameter {name} has no value"));
-    match names.is_empty() {
-        true => error.help(format!("give it one: {}", name.get(1..).unwrap_or(name))),
-        false => error.help(format!("there are values for {}", names.join(", "))),
-    }
-}
-
-fn wrong_count(needed: usize, given: usize) -> Error {
-    let plural = if needed == 1 { "" } else { "s" };
-    Error::usage(format!("the query has {needed} parameter{plural}, and {given} were given"))
-}
-
-fn too_many(most: u64) -> Error {
-    Error::new(ErrorKind::Limit, format!("the query gives more than {most} rows (limit: rows)"))
-        .help("add LIMIT to the query, or allow more rows")
-}
-
-fn engine_failed(error: rusqlite::Error) -> Error {
-    Error::internal(format!("SQLite failed: {error}")).caused_by(error)
-}
-
-fn sql_value(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(match value {
-        Value::Boolean(value) => SqlRef::Integer(i64::from(*value)),
-        Value::Integer(value) => SqlRef::Integer(*value),
-        Value::Float(value) => SqlRef::Real(*value),
-        Value::Text(text) => SqlRef::Text(text.as_bytes()),
-        Value::Binary(bytes) => SqlRef::Blob(bytes),
-        _ => SqlRef::Null,
-    })
-}
-
-fn value_ref(value: SqlRef<'_>) -> Result<ValueRef<'_>> {
-    Ok(match value {
-        SqlRef::Null => ValueRef::Null,
-        SqlRef::Integer(value) => ValueRef::Integer(value),
-        SqlRef::Real(value) => ValueRef::Float(value),
-        SqlRef::Text(text) => ValueRef::Text(
-            std::str::from_utf8(text).map_err(|_| Error::invalid("a text is not UTF-8"))?,
-        ),
-        SqlRef::Blob(bytes) => ValueRef::Binary(bytes),
-    })
 }

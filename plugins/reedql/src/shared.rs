@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use reedbase_plugin_api::{Error, Result, Snapshot, TableView, Timestamp, Writer};
+use rusqlite::types::Value as SqlValue;
 
 /// Where the rows of a table of the connection come from.
 pub(crate) enum Source {
@@ -25,8 +26,20 @@ pub(crate) struct Shared {
     writer: Mutex<Option<Box<dyn Writer>>>,
     /// The key of the row that was inserted last.
     inserted: Mutex<Option<Vec<String>>>,
+    /// The rows that were written, by table and key, where somebody wants to know.
+    written: Mutex<Written>,
+    /// How many rows of which table scans passed by.
+    scanned: Mutex<Vec<(String, u64)>>,
+    /// The keys, as values, of the rows that a statement touched in mirrors.
+    touched: Mutex<Vec<(String, Vec<SqlValue>)>>,
     /// Goes up whenever a table may look different.
     generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct Written {
+    wanted: bool,
+    keys: Vec<(String, Vec<String>)>,
 }
 
 #[derive(Default)]
@@ -72,6 +85,47 @@ impl Shared {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Whether the rows that are written are to be noted from now on.
+    pub(crate) fn want_written(&self, wanted: bool) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) =
+            Written { wanted, keys: Vec::new() };
+    }
+
+    /// Notes a row that is written.
+    pub(crate) fn note_written(&self, table: &str, key: &[String]) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.wanted {
+            written.keys.push((table.to_owned(), key.to_vec()));
+        }
+    }
+
+    /// The rows that were written since this was asked last.
+    pub(crate) fn take_written(&self) -> Vec<(String, Vec<String>)> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut written.keys)
+    }
+
+    /// Notes how many rows a scan passed by.
+    pub(crate) fn note_scanned(&self, table: &str, rows: u64) {
+        let mut scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        scanned.push((table.to_owned(), rows));
+    }
+
+    /// The rows that scans passed by since this was asked last.
+    pub(crate) fn take_scanned(&self) -> Vec<(String, u64)> {
+        std::mem::take(&mut *self.scanned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes a row of a mirror that a statement touches.
+    pub(crate) fn note_touched(&self, table: String, key: Vec<SqlValue>) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push((table, key));
+    }
+
+    /// The rows of mirrors that were touched since this was asked last.
+    pub(crate) fn take_touched(&self) -> Vec<(String, Vec<SqlValue>)> {
+        std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Notes the key of a row that was inserted.
     pub(crate) fn note_inserted(&self, key: Vec<String>) {
         *self.inserted.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
@@ -94,8 +148,10 @@ impl Shared {
     }
 
     /// Notes where the rows of a table of the connection come from.
-    pub(crate) fn add_source(&self, name: &str, source: Source) {
-        self.state().sources.insert(name.to_owned(), Arc::new(source));
+    pub(crate) fn add_source(&self, name: &str, source: impl FnOnce() -> Source) -> Arc<Source> {
+        let mut state = self.state();
+        let known = state.sources.entry(name.to_owned());
+        Arc::clone(known.or_insert_with(|| Arc::new(source())))
     }
 
     /// Where the rows of a table of the connection come from.

@@ -54,19 +54,15 @@ impl Transactions {
         self.open.take().map(drop).ok_or_else(none_open)
     }
 
-    /// SAVEPOINT. Outside of a transaction it begins one.
-    pub(crate) fn savepoint(
-        &mut self,
-        name: String,
-        host: &dyn Host,
-        shared: &Shared,
-    ) -> Result<()> {
-        if !self.is_open() {
-            self.begin(host, shared)?;
-            if let Some(open) = &mut self.open {
-                open.by_savepoint = true;
-            }
+    /// A savepoint began the transaction that is open.
+    pub(crate) fn begun_by_savepoint(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.by_savepoint = true;
         }
+    }
+
+    /// SAVEPOINT.
+    pub(crate) fn savepoint(&mut self, name: String, shared: &Shared) -> Result<()> {
         let mark = shared.write(|writer| Ok(writer.mark()))?;
         if let Some(open) = &mut self.open {
             open.savepoints.push((name, mark));

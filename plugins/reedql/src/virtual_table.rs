@@ -29,9 +29,9 @@ use rusqlite::vtab::{
     VTabConnection, VTabCursor, VTabKind, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 
+use crate::access::{self, BY_KEY};
 use crate::cell;
 use crate::declare::declare;
-use crate::plan::{self, BY_KEY};
 use crate::probe::{Probe, probe};
 use crate::shared::{Shared, Source};
 
@@ -47,6 +47,8 @@ pub(crate) struct VirtualTable {
     /// SQLite's part; must be first.
     base: sqlite3_vtab,
     shared: Arc<Shared>,
+    /// The name that the connection knows it by.
+    name: Arc<str>,
     source: Arc<Source>,
     schema: Arc<Schema>,
     /// How many rows it had when it was declared.
@@ -77,12 +79,13 @@ unsafe impl VTab<'static> for VirtualTable {
             let declared = CString::new(declare(&schema))
                 .map_err(|_| Error::invalid("a name of a column holds a zero byte"))?;
             let (shared, base) = (Arc::clone(shared), sqlite3_vtab::default());
-            Ok((declared.into(), Self { base, shared, source, schema, rows, view: None }))
+            let name = Arc::from(name.as_ref());
+            Ok((declared.into(), Self { base, shared, name, source, schema, rows, view: None }))
         })
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        guard(&self.shared, || plan::choose(info, &self.schema, self.rows).map_err(from_sqlite))
+        guard(&self.shared, || access::choose(info, &self.schema, self.rows).map_err(from_sqlite))
     }
 
     fn open(&'static mut self) -> rusqlite::Result<Cursor> {
@@ -97,7 +100,7 @@ unsafe impl VTab<'static> for VirtualTable {
                     view
                 }
             };
-            Ok(Cursor::new(Arc::clone(&shared), view))
+            Ok(Cursor::new(Arc::clone(&shared), Arc::clone(&self.name), view))
         })
     }
 }
@@ -112,7 +115,9 @@ impl UpdateVTab<'static> for VirtualTable {
         guard(&shared, || {
             let (table, view) = self.writable()?;
             let key = texts_of_key(&**view, &row_of(&**view, row)?);
-            shared.write(|writer| writer.delete(table, &borrowed(&key)))
+            shared.write(|writer| writer.delete(table, &borrowed(&key)))?;
+            shared.note_written(table, &key);
+            Ok(())
         })
     }
 
@@ -126,6 +131,7 @@ impl UpdateVTab<'static> for VirtualTable {
             }
             let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
             let key = shared.write(|writer| writer.insert(table, &cells))?;
+            shared.note_written(table, &key);
             shared.note_inserted(key);
             Ok(0)
         })
@@ -147,7 +153,12 @@ impl UpdateVTab<'static> for VirtualTable {
             }
             let cells: Vec<_> = cells.iter().map(|(at, cell)| (*at, cell.as_deref())).collect();
             let key = texts_of_key(&**view, &row);
-            shared.write(|writer| writer.update(table, &borrowed(&key), &cells))
+            shared.write(|writer| writer.update(table, &borrowed(&key), &cells))?;
+            shared.note_written(table, &key);
+            if view.shape().key().iter().any(|at| cells.iter().any(|(cell, _)| cell == at)) {
+                shared.note_written(table, &renamed(key, view.shape().key(), &cells));
+            }
+            Ok(())
         })
     }
 }
@@ -181,6 +192,20 @@ fn texts_of_key(view: &dyn TableView, row: &[u8]) -> Vec<String> {
     shape.key().iter().map(|at| text(at).unwrap_or_default()).collect()
 }
 
+/// The key after some cells of the row were changed.
+fn renamed(
+    mut key: Vec<String>,
+    columns: &[usize],
+    cells: &[(usize, Option<&str>)],
+) -> Vec<String> {
+    for (text, column) in key.iter_mut().zip(columns) {
+        if let Some((_, Some(new))) = cells.iter().find(|(at, _)| at == column) {
+            (*new).clone_into(text);
+        }
+    }
+    key
+}
+
 fn borrowed(key: &[String]) -> Vec<&str> {
     key.iter().map(String::as_str).collect()
 }
@@ -191,7 +216,10 @@ pub(crate) struct Cursor {
     /// SQLite's part; must be first.
     base: sqlite3_vtab_cursor,
     shared: Arc<Shared>,
+    name: Arc<str>,
     view: Arc<dyn TableView>,
+    /// How many rows scans passed by.
+    passed: u64,
     batch: Batch,
     /// Which row of the batch it stands at.
     at: usize,
@@ -211,11 +239,13 @@ struct Cut {
 const SIZES: (usize, usize) = (16, 1024);
 
 impl Cursor {
-    fn new(shared: Arc<Shared>, view: Arc<dyn TableView>) -> Self {
+    fn new(shared: Arc<Shared>, name: Arc<str>, view: Arc<dyn TableView>) -> Self {
         Self {
             base: sqlite3_vtab_cursor::default(),
             shared,
+            name,
             view,
+            passed: 0,
             batch: Batch::default(),
             at: 0,
             next: None,
@@ -241,6 +271,7 @@ impl Cursor {
             self.batch.clear();
             self.at = 0;
             self.next = self.view.scan(from, self.size, &mut self.batch)?;
+            self.passed += self.batch.len() as u64;
             self.size = (self.size * 4).min(SIZES.1);
         }
         Ok(())
@@ -326,6 +357,14 @@ unsafe impl VTabCursor for Cursor {
 
     fn rowid(&self) -> rusqlite::Result<i64> {
         Ok(i64::try_from(self.batch.slot(self.at)).unwrap_or(i64::MAX))
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if self.passed > 0 {
+            self.shared.note_scanned(&self.name, self.passed);
+        }
     }
 }
 

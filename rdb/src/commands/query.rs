@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use reedbase::{Error, Outcome, Params, QueryLimits, Result, Value};
+use reedbase::{Error, Outcome, Params, QueryOptions, Result, Value};
 use serde_json::json;
 
 use crate::args::Global;
@@ -69,14 +69,14 @@ impl Asking {
     ) -> Result<reedbase::Session> {
         let database = locate::open(global, output)?;
         let mut session = database.session()?;
-        let mut limits = QueryLimits::default();
-        limits.rows = self.max_rows;
+        let mut options = QueryOptions::default();
+        options.rows = self.max_rows;
         if let Some(seconds) = self.timeout {
             let time = Duration::try_from_secs_f64(seconds);
-            limits.time =
+            options.time =
                 Some(time.map_err(|_| Error::usage("--timeout needs a number of seconds"))?);
         }
-        session.set_limits(&limits);
+        session.set_options(&options);
         if let Some(at) = &self.as_of {
             session.set_instant(Some(database.instant(at)?))?;
         }

@@ -1,0 +1,164 @@
+//! A statement of SQLite, run: parameters in, rows out.
+
+use std::ops::ControlFlow;
+
+use reedbase_plugin_api::{
+    Error, ErrorKind, Params, QueryOptions, Result, RowSink, Value, ValueRef,
+};
+use rusqlite::types::{ToSqlOutput, ValueRef as SqlRef};
+use rusqlite::{Connection, Statement};
+
+/// Why a statement ended early.
+pub(crate) enum Stopped {
+    Ours(Error),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<rusqlite::Error> for Stopped {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Holds rows back until it is known that they are so.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+impl Held {
+    /// Hands the rows on.
+    pub(crate) fn release(self, sink: &mut dyn RowSink) -> Result<()> {
+        sink.columns(&self.columns.iter().map(String::as_str).collect::<Vec<_>>())?;
+        for row in &self.rows {
+            let values: Vec<_> = row.iter().map(Value::as_ref).collect();
+            if sink.row(&values)? == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RowSink for Held {
+    fn columns(&mut self, names: &[&str]) -> Result<()> {
+        self.columns = names.iter().map(|name| (*name).to_owned()).collect();
+        self.rows.clear();
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
+        self.rows.push(values.iter().map(|value| value.to_value()).collect());
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Runs a statement, and hands its rows on. Gives how many rows it changed.
+pub(crate) fn run(
+    connection: &Connection,
+    sql: &str,
+    params: &Params,
+    limits: &QueryOptions,
+    rows: &mut dyn RowSink,
+) -> Result<u64, Stopped> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, params)?;
+    let columns = statement.column_count();
+    rows.columns(&statement.column_names().collect::<Vec<_>>())?;
+    let mut found = statement.raw_query();
+    let mut count = 0;
+    while let Some(row) = found.next()? {
+        count += 1;
+        if let Some(most) = limits.rows.filter(|most| count > *most) {
+            return Err(too_many(most).into());
+        }
+        let mut values = Vec::with_capacity(columns);
+        for column in 0..columns {
+            values.push(value_ref(row.get_ref(column)?)?);
+        }
+        if rows.row(&values)? == ControlFlow::Break(()) {
+            break;
+        }
+    }
+    drop(found);
+    Ok(if statement.readonly() { 0 } else { connection.changes() })
+}
+
+/// Gives the parameters their values.
+fn bind(statement: &mut Statement<'_>, params: &Params) -> Result<(), Stopped> {
+    let count = statement.parameter_count();
+    let mut positional = 0;
+    for index in 1..=count {
+        let name = statement.parameter_name(index).filter(|name| !name.starts_with('?'));
+        let value = match name {
+            Some(name) => {
+                let known = params.named.iter().find(|(known, _)| name.get(1..) == Some(known));
+                known.map(|(_, value)| value).ok_or_else(|| missing(name, params))?
+            }
+            None => {
+                positional = positional.max(index);
+                let value = params.positional.get(index - 1);
+                value.ok_or_else(|| wrong_count(index.max(count), params.positional.len()))?
+            }
+        };
+        statement.raw_bind_parameter(index, sql_value(value))?;
+    }
+    if params.positional.len() > positional {
+        return Err(wrong_count(positional, params.positional.len()).into());
+    }
+    Ok(())
+}
+
+fn missing(name: &str, params: &Params) -> Error {
+    let names: Vec<_> = params.named.iter().map(|(name, _)| format!(":{name}")).collect();
+    let error = Error::usage(format!("the parameter {name} has no value"));
+    match names.is_empty() {
+        true => error.help(format!("give it one: {}", name.get(1..).unwrap_or(name))),
+        false => error.help(format!("there are values for {}", names.join(", "))),
+    }
+}
+
+fn wrong_count(needed: usize, given: usize) -> Error {
+    let plural = if needed == 1 { "" } else { "s" };
+    let were = if given == 1 { "was" } else { "were" };
+    Error::usage(format!("the query has {needed} parameter{plural}, and {given} {were} given"))
+}
+
+fn too_many(most: u64) -> Error {
+    let plural = if most == 1 { "" } else { "s" };
+    Error::new(
+        ErrorKind::Limit,
+        format!("the query gives more than {most} row{plural} (limit: rows)"),
+    )
+    .help("add LIMIT to the query, or allow more rows")
+}
+
+fn sql_value(value: &Value) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match value {
+        Value::Boolean(value) => SqlRef::Integer(i64::from(*value)),
+        Value::Integer(value) => SqlRef::Integer(*value),
+        Value::Float(value) => SqlRef::Real(*value),
+        Value::Text(text) => SqlRef::Text(text.as_bytes()),
+        Value::Binary(bytes) => SqlRef::Blob(bytes),
+        _ => SqlRef::Null,
+    })
+}
+
+fn value_ref(value: SqlRef<'_>) -> Result<ValueRef<'_>> {
+    Ok(match value {
+        SqlRef::Null => ValueRef::Null,
+        SqlRef::Integer(value) => ValueRef::Integer(value),
+        SqlRef::Real(value) => ValueRef::Float(value),
+        SqlRef::Text(text) => ValueRef::Text(
+            std::str::from_utf8(text).map_err(|_| Error::invalid("a text is not UTF-8"))?,
+        ),
+        SqlRef::Blob(bytes) => ValueRef::Binary(bytes),
+    })
+}
