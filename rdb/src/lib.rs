@@ -53,5 +53,5 @@ mod database;
 
 pub use database::{Database, OpenOptions};
 pub use import::{Import, csv};
-pub use rows::{QueryRow, QueryRows};
+pub use rows::{Gather, QueryRow, QueryRows};
 pub use session::Session;

@@ -71,9 +71,9 @@ impl QueryRow {
     }
 }
 
-/// Gathers rows.
+/// Gathers the rows of the last statement that has some.
 #[derive(Debug, Default)]
-pub(crate) struct Gather {
+pub struct Gather {
     columns: Vec<String>,
     rows: Vec<Vec<Value>>,
     /// Stops after the first row.
@@ -86,7 +86,8 @@ impl Gather {
         Self { first: true, ..Self::default() }
     }
 
-    pub(crate) fn finish(self) -> QueryRows {
+    /// What was gathered.
+    pub fn finish(self) -> QueryRows {
         QueryRows { columns: self.columns.into(), rows: self.rows }
     }
 }

@@ -61,3 +61,5 @@ mod together;
 mod writers;
 /// Questions in ReedQL, and what they are answered.
 mod query;
+/// ReedQL against plain SQLite.
+mod differential;
