@@ -46,7 +46,8 @@ impl Draw {
 
     fn decimal(&mut self) -> String {
         let fraction = self.pick(&["", ".5", ".50", ".05", ".10"]);
-        format!("'{}{fraction}'", self.below(12))
+        let sign = self.pick(&["", "", "-"]);
+        format!("'{sign}{}{fraction}'", self.below(12))
     }
 
     /// A literal for a column.
@@ -145,7 +146,7 @@ fn condition(draw: &mut Draw, table: &str, alias: &str) -> String {
         _ => draw.value(column),
     };
     let name = format!("{alias}.{column}");
-    match draw.below(12) {
+    match draw.below(13) {
         0 => format!("{name} = {value}"),
         1 => format!("{name} <> {value}"),
         2 => format!("{name} > {value}"),
@@ -156,14 +157,15 @@ fn condition(draw: &mut Draw, table: &str, alias: &str) -> String {
         7 => format!("{name} IS NOT {value}"),
         8 => format!("{name} LIKE {}", draw.pick(&["'a%'", "'%e%'", "'B_rlin'", "'7'", "'%'"])),
         9 => format!("{name} GLOB {}", draw.pick(&["'a*'", "'*e*'", "'B*'", "'[0-9]*'"])),
-        10 => format!("NOT ({name} = {value} AND {})", condition(draw, table, alias)),
+        10 => format!("{name} = {value} COLLATE NOCASE"),
+        11 => format!("NOT ({name} = {value} AND {})", condition(draw, table, alias)),
         _ => format!("({name} >= {value} OR {})", condition(draw, table, alias)),
     }
 }
 
 /// A question, and whether the order of its rows is told.
 fn question(draw: &mut Draw) -> (String, bool) {
-    match draw.below(10) {
+    match draw.below(12) {
         0 => {
             let filter = condition(draw, "t", "t");
             (format!("SELECT * FROM t WHERE {filter} ORDER BY id"), true)
@@ -198,14 +200,17 @@ fn question(draw: &mut Draw) -> (String, bool) {
             format!("SELECT a, b, v FROM c WHERE a = {} AND b = {}", draw.word(), draw.integer()),
             false,
         ),
-        7 => (
+        10 => (
             format!(
                 "SELECT count(*), total(f) FROM t WHERE id IN (SELECT t_id FROM u WHERE {})",
                 condition(draw, "u", "u")
             ),
             false,
         ),
-        8 => (
+        7 => (format!("SELECT k FROM u WHERE k = {} COLLATE NOCASE", draw.word()), false),
+        // A key of text, compared with a number.
+        8 => ("SELECT u.k, t.n FROM t JOIN u ON u.k = t.n".to_owned(), false),
+        9 => (
             "SELECT x.id, y.id FROM t x, t y WHERE x.n = y.n AND x.id < y.id ORDER BY 1, 2"
                 .to_owned(),
             true,

@@ -81,3 +81,136 @@ fn the_queries_of_the_first_seed_are_answered() {
         check(query, by_command(&path, query), &case["unordered_result"], false);
     }
 }
+
+fn database(tables: &[(&str, &str)]) -> (tempfile::TempDir, Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::create(folder.path().join("db")).unwrap();
+    let mut transaction = database.begin().unwrap();
+    for (name, text) in tables {
+        let key = text.split([',', '\n']).next().unwrap();
+        transaction.create_table(name, &reedbase::csv(*text, &[key]).unwrap()).unwrap();
+    }
+    transaction.commit().unwrap();
+    (folder, database)
+}
+
+/// The rows of an answer as one text: values with `|` between, rows with `;`.
+fn told(rows: &reedbase::QueryRows) -> String {
+    let row = |row: &Vec<Value>| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
+    rows.values().iter().map(row).collect::<Vec<_>>().join(";")
+}
+
+fn asked(session: &mut reedbase::Session, text: &str) -> String {
+    told(&session.query(text, ()).unwrap_or_else(|error| panic!("{text}: {error}")))
+}
+
+/// What was refused when it was written back is not in the mirror either.
+#[test]
+fn a_mirror_forgets_what_was_refused() {
+    let (_folder, database) = database(&[("t", "id,n\n1,10\n2,20\n")]);
+    let mut session = database.session().unwrap();
+    let mut options = reedbase::QueryOptions::default();
+    options.path = reedbase::QueryPath::Mirror;
+    session.set_options(&options);
+    assert_eq!(asked(&mut session, "SELECT sum(n) FROM t"), "30");
+    let error = session.query("UPDATE t SET n = 'many' RETURNING n", ()).unwrap_err();
+    assert_eq!(error.to_string(), "table t, column n: `many` is no integer");
+    assert_eq!(asked(&mut session, "SELECT sum(n) FROM t"), "30");
+    session.execute("BEGIN; UPDATE t SET n = 11 WHERE id = 1 RETURNING n", ()).unwrap();
+    assert!(session.query("INSERT INTO t VALUES (3, 'x') RETURNING id", ()).is_err());
+    assert_eq!(asked(&mut session, "SELECT id, n FROM t ORDER BY id"), "1|11;2|20");
+    session.execute("ROLLBACK", ()).unwrap();
+    assert_eq!(asked(&mut session, "SELECT id, n FROM t ORDER BY id"), "1|10;2|20");
+}
+
+/// Two keys that are the same number stay two rows; what needs a mirror says why there is none.
+#[test]
+fn keys_that_are_the_same_number_have_no_mirror() {
+    let (_folder, database) = database(&[("t", "id,n\n7,1\n8,2\n")]);
+    let mut transaction = database.begin().unwrap();
+    transaction.insert("t", [("id", "07"), ("n", "3")]).unwrap();
+    transaction.commit().unwrap();
+    let mut session = database.session().unwrap();
+    assert_eq!(asked(&mut session, "SELECT n FROM t WHERE id = 7 ORDER BY n"), "1;3");
+    assert_eq!(asked(&mut session, "SELECT count(*) FROM t a, t b WHERE a.id = b.id"), "5");
+    let error = session.query("DELETE FROM t WHERE n = 3 RETURNING id", ()).unwrap_err();
+    assert_eq!(error.message(), "two rows have keys that mean the same in SQL, as 7 and 07 do");
+    session.execute("DELETE FROM t WHERE n = 3", ()).unwrap();
+    assert_eq!(database.snapshot().unwrap().get("t", "7").unwrap().unwrap().get("n").unwrap(), "1");
+}
+
+/// What others commit is seen, through mirrors, too; what they removed and added in between as well.
+#[test]
+fn mirrors_follow_what_others_commit() {
+    let (_folder, database) = database(&[("t", "id,n\n1,10\n2,20\n")]);
+    let mut session = database.session().unwrap();
+    let mut options = reedbase::QueryOptions::default();
+    options.path = reedbase::QueryPath::Mirror;
+    session.set_options(&options);
+    let mut expected: std::collections::BTreeMap<i64, i64> = [(1, 10), (2, 20)].into();
+    let mut random = crate::random::Random(5);
+    for round in 0..60 {
+        let mut transaction = database.begin().unwrap();
+        for _ in 0..=random.below(3) {
+            let id = random.below(12) as i64;
+            let n = round * 100 + id;
+            let n_text = n.to_string();
+            match (expected.contains_key(&id), random.below(2)) {
+                (true, 0) => {
+                    transaction.delete("t", id).unwrap();
+                    expected.remove(&id);
+                    continue;
+                }
+                (true, _) => transaction.update("t", id, [("n", n)]).unwrap(),
+                (false, _) => {
+                    let id = id.to_string();
+                    let cells = [("id", id.as_str()), ("n", n_text.as_str())];
+                    transaction.insert("t", cells).unwrap();
+                }
+            }
+            expected.insert(id, n);
+        }
+        transaction.commit().unwrap();
+        if round % 7 == 3 {
+            database.checkpoint(&[]).unwrap();
+        }
+        let shown =
+            expected.iter().map(|(id, n)| format!("{id}|{n}")).collect::<Vec<_>>().join(";");
+        assert_eq!(asked(&mut session, "SELECT id, n FROM t ORDER BY id"), shown);
+    }
+}
+
+/// A statement by itself that others were faster than is done again: nothing is counted twice, nothing is lost.
+#[test]
+fn statements_are_done_again_where_others_were_faster() {
+    const ADDED: i64 = 40;
+    let (_folder, database) = database(&[("t", "id,n\n1,0\n")]);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut session = database.session().unwrap();
+                for step in 0..ADDED {
+                    let returning = if step % 2 == 0 { "" } else { " RETURNING n" };
+                    let sql = format!("UPDATE t SET n = n + 1 WHERE id = 1{returning}");
+                    session.execute(&sql, ()).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(asked(&mut database.session().unwrap(), "SELECT n FROM t"), (3 * ADDED).to_string());
+}
+
+/// Of two transactions that change the same cell the second is told; its session goes on.
+#[test]
+fn transactions_that_conflict_say_so() {
+    let (_folder, database) = database(&[("t", "id,n\n1,0\n")]);
+    let (mut one, mut other) = (database.session().unwrap(), database.session().unwrap());
+    for session in [&mut one, &mut other] {
+        session.execute("BEGIN; UPDATE t SET n = n + 1", ()).unwrap();
+    }
+    one.execute("COMMIT", ()).unwrap();
+    let error = other.execute("COMMIT", ()).unwrap_err();
+    assert!(error.is_conflict(), "{error}");
+    assert!(!other.in_transaction());
+    assert_eq!(asked(&mut other, "SELECT n FROM t"), "1");
+}
