@@ -43,6 +43,6 @@ pub use nearest::nearest;
 pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink, Translated,
 };
-pub use read::{Snapshot, TableView};
+pub use read::{Computed, Snapshot, TableView};
 pub use schema::{Column, ColumnType, KeyRule, LineEnd, Schema};
 pub use value::{Value, ValueRef};

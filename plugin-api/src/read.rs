@@ -24,11 +24,55 @@ pub trait Snapshot: Send + Sync {
     /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name, or damage.
     fn table(&self, name: &str) -> Result<Arc<dyn TableView>>;
 
+    /// A table that is in no file, up to the frame that this shows.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table it is about, or damage of the history.
+    fn computed(&self, what: &Computed) -> Result<Arc<dyn TableView>>;
+
     /// All tables after an older frame.
     ///
     /// # Errors
     /// Damage of a log.
     fn as_of(&self, frame: Timestamp) -> Result<Arc<dyn Snapshot>>;
+}
+
+/// A table that is in no file. Its schema names no key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Computed {
+    /// `reed_tables`: the tables there are.
+    Tables,
+    /// `reed_columns`: their columns.
+    Columns,
+    /// `reed_frames`: who changed what, and when.
+    Frames,
+    /// Each state of each row of a table, or of the row with a key.
+    History {
+        /// The table.
+        table: String,
+        /// The key of the row.
+        key: Option<String>,
+    },
+    /// The rows that differ between two instants.
+    Diff {
+        /// The table.
+        table: String,
+        /// The earlier frame.
+        from: Timestamp,
+        /// The later frame.
+        to: Timestamp,
+    },
+    /// Who wrote each cell of a table.
+    Blame {
+        /// The table.
+        table: String,
+    },
+    /// The versions of a table.
+    Versions {
+        /// The table.
+        table: String,
+    },
 }
 
 /// A table at one instant.

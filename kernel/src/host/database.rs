@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reedbase_plugin_api::Snapshot as ReadSnapshot;
 use reedbase_plugin_api::{Host, Result, Timestamp, Writer};
 
-use super::tables::{HostSnapshot, Schemas};
+use super::snapshot::HostSnapshot;
+use super::tables::Schemas;
 use super::writer::HostWriter;
 use crate::database::Database;
 
@@ -32,7 +33,8 @@ impl DatabaseHost {
         {
             return Ok(Arc::clone(known));
         }
-        let fresh = Arc::new(HostSnapshot::new(snapshot, Arc::clone(&self.schemas)));
+        let fresh =
+            Arc::new(HostSnapshot::new(snapshot, self.database.clone(), Arc::clone(&self.schemas)));
         *newest = Some(Arc::clone(&fresh));
         Ok(fresh)
     }
@@ -49,6 +51,7 @@ impl Host for DatabaseHost {
 
     fn begin(&self) -> Result<Box<dyn Writer>> {
         let transaction = self.database.begin()?.strict();
-        Ok(Box::new(HostWriter::new(transaction, Arc::clone(&self.schemas))))
+        let (database, schemas) = (self.database.clone(), Arc::clone(&self.schemas));
+        Ok(Box::new(HostWriter::new(transaction, database, schemas)))
     }
 }

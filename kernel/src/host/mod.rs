@@ -1,6 +1,8 @@
 //! The database as plugins see it: the interfaces of `plugin-api`, over snapshots and transactions.
 
 mod tables;
+mod computed;
+mod snapshot;
 mod writer;
 mod database;
 

@@ -1,13 +1,12 @@
 //! Tables and snapshots as plugins read them.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reedbase_plugin_api::TableView;
 use reedbase_plugin_api::{
     Batch, Bytes, Column, ColumnType, LineEnd, Result, Schema, Shape, TableName, Timestamp,
 };
-use reedbase_plugin_api::{Snapshot as ReadSnapshot, TableView};
 
 use crate::database::Snapshot;
 use crate::schema;
@@ -34,7 +33,7 @@ impl Schemas {
 }
 
 /// What is said of the columns that the file has; nothing is said of a column that schema.toml does not name.
-fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
+pub(super) fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
     let said = text.and_then(|text| schema::parse(std::str::from_utf8(text).ok()?).ok());
     let said = said.map(|schema| schema.columns).unwrap_or_default();
     let column = |(at, name): (usize, &String)| {
@@ -45,48 +44,6 @@ fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
     let columns = shape.columns().iter().enumerate().map(column).collect();
     let line_end: LineEnd = shape.line_end();
     Schema { delimiter: shape.delimiter(), line_end, columns }
-}
-
-/// All tables at one instant.
-pub(super) struct HostSnapshot {
-    pub(super) snapshot: Snapshot,
-    schemas: Arc<Schemas>,
-    /// The tables that were asked for, by the name they were asked for.
-    tables: Mutex<HashMap<String, Arc<HostTable>>>,
-}
-
-impl HostSnapshot {
-    pub(super) fn new(snapshot: Snapshot, schemas: Arc<Schemas>) -> Self {
-        Self { snapshot, schemas, tables: Mutex::default() }
-    }
-}
-
-impl ReadSnapshot for HostSnapshot {
-    fn frame(&self) -> Timestamp {
-        self.snapshot.frame()
-    }
-
-    fn tables(&self) -> Vec<TableName> {
-        self.snapshot.state().tables().map(|table| table.name().clone()).collect()
-    }
-
-    fn table(&self, name: &str) -> Result<Arc<dyn TableView>> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = tables.get(name) {
-            return Ok(Arc::clone(table) as _);
-        }
-        let (exact, table) = self.snapshot.named_table(name)?;
-        let schema = self.schemas.of(&exact, table);
-        let snapshot = self.snapshot.clone();
-        let table = Arc::new(HostTable { name: exact, table: table.clone(), schema, snapshot });
-        tables.insert(name.to_owned(), Arc::clone(&table));
-        Ok(table)
-    }
-
-    fn as_of(&self, frame: Timestamp) -> Result<Arc<dyn ReadSnapshot>> {
-        let (snapshot, schemas) = (self.snapshot.as_of(frame)?, Arc::clone(&self.schemas));
-        Ok(Arc::new(Self::new(snapshot, schemas)))
-    }
 }
 
 /// A table at one instant.
@@ -145,11 +102,5 @@ impl TableView for HostTable {
             [part] => self.table.find_row(&Key::from(*part)),
             parts => self.table.find_row(&Key::from_parts(parts)),
         }
-    }
-}
-
-impl fmt::Debug for HostSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostSnapshot").field("frame", &self.snapshot.frame()).finish()
     }
 }

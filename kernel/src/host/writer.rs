@@ -9,8 +9,9 @@ use reedbase_plugin_api::{
     Column, Committed, Error, KeyRule, Result, Schema, TableName, TableView, Writer,
 };
 
-use super::tables::{HostSnapshot, HostTable, Schemas};
-use crate::database::{Mark, Transaction};
+use super::snapshot::HostSnapshot;
+use super::tables::{HostTable, Schemas};
+use crate::database::{Database, Mark, Transaction};
 use crate::merge::fits;
 use crate::table::{Key, KeyOrder, Table, key_of};
 
@@ -26,8 +27,9 @@ pub(super) struct HostWriter {
 }
 
 impl HostWriter {
-    pub(super) fn new(transaction: Transaction, schemas: Arc<Schemas>) -> Self {
-        let snapshot = HostSnapshot::new(transaction.snapshot().clone(), Arc::clone(&schemas));
+    pub(super) fn new(transaction: Transaction, database: Database, schemas: Arc<Schemas>) -> Self {
+        let snapshot = transaction.snapshot().clone();
+        let snapshot = HostSnapshot::new(snapshot, database, Arc::clone(&schemas));
         let (snapshot, marks, largest) = (Arc::new(snapshot), Vec::new(), HashMap::new());
         Self { transaction, schemas, snapshot, marks, largest }
     }

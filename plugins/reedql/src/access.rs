@@ -54,5 +54,5 @@ fn equal_key(info: &IndexInfo, schema: &Schema) -> rusqlite::Result<Option<Vec<u
         let Some(usable) = usable else { return Ok(None) };
         found.push(usable);
     }
-    Ok(Some(found))
+    Ok(Some(found).filter(|found| !found.is_empty()))
 }

@@ -1,7 +1,7 @@
 //! A connection of SQLite that has no file, and is let do nothing but what a query needs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use reedbase_plugin_api::{Interrupt, QueryOptions};
@@ -83,7 +83,19 @@ fn is_allowed(context: &AuthContext<'_>) -> bool {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watch {
     pub(crate) interrupt: Interrupt,
-    pub(crate) deadline: Option<Instant>,
+    deadline: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Watch {
+    /// Sets when a statement must be done.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    fn is_over(&self) -> bool {
+        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        self.interrupt.is_stopped() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
 }
 
 /// How many steps of SQLite's machine lie between two looks at the clock.
@@ -91,13 +103,7 @@ const STEPS: i32 = 1000;
 
 /// Stops statements from now on when the watch says so.
 pub(crate) fn watch(connection: &mut Connection, watch: Watch) -> Result<()> {
-    connection.progress_handler(
-        STEPS,
-        Some(move || {
-            watch.interrupt.is_stopped()
-                || watch.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-        }),
-    )
+    connection.progress_handler(STEPS, Some(move || watch.is_over()))
 }
 
 /// Bounds the length of values and of rows.

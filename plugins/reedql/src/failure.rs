@@ -10,7 +10,7 @@ use crate::tokens::at_place;
 
 /// The statement that failed.
 pub(crate) struct Failed<'a> {
-    pub(crate) statement: &'a Statement<'a>,
+    pub(crate) statement: &'a Statement,
     pub(crate) rewritten: &'a Rewritten,
     /// The names of the tables there are.
     pub(crate) tables: Vec<String>,
@@ -85,7 +85,7 @@ impl Failed<'_> {
 
     /// Where a name stands in the statement.
     fn find(&self, name: &str) -> Option<usize> {
-        let text = self.statement.text;
+        let text = &self.statement.text;
         let named = |token: &&crate::tokens::Token| {
             token.name(text).is_some_and(|known| known.eq_ignore_ascii_case(name))
         };
@@ -94,7 +94,7 @@ impl Failed<'_> {
 
     fn placed(&self, error: Error, at: Option<usize>) -> Error {
         match at {
-            Some(at) => at_place(error, self.statement.text, at),
+            Some(at) => at_place(error, &self.statement.text, at),
             None => error,
         }
     }

@@ -18,6 +18,7 @@ mod mirror;
 mod connection;
 mod side;
 mod plan;
+mod explain;
 mod failure;
 mod transaction;
 mod run;

@@ -174,7 +174,7 @@ fn create(name: &str, schema: &Schema, rowid: bool) -> String {
         }
         parts.push(part);
     }
-    if !rowid {
+    if !rowid && !key.is_empty() {
         let names = key.iter().filter_map(|at| schema.columns.get(*at)).map(|c| quoted(&c.name));
         parts.push(format!("PRIMARY KEY ({})", names.collect::<Vec<_>>().join(", ")));
     }

@@ -1,16 +1,18 @@
 //! What is known of a statement before it runs. Plans are kept by their text, for as long as the tables look the same.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use reedbase_plugin_api::{Params, Result, Snapshot, Timestamp};
+use reedbase_plugin_api::{Computed, Params, Result, Snapshot, Timestamp};
 use sqlite3_parser::lexer::sql::TokenType;
 
-use crate::rewrite::{Rewritten, rewrite};
+use crate::rewrite::{Derived, Rewritten, rewrite};
 use crate::script::{Kind, Statement};
+use crate::tokens::Token;
 
 /// A statement, looked at.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) statement: Statement,
     pub(crate) kind: Kind,
     pub(crate) rewritten: Rewritten,
     /// The names of the tables that it may read or write.
@@ -19,7 +21,16 @@ pub(crate) struct Plan {
     pub(crate) target: Option<String>,
     /// Whether it can only run over native tables: virtual ones know no UPSERT, no RETURNING and no `OR …`.
     pub(crate) needs_mirror: bool,
+    /// How often it scans a whole table, once that is known.
+    pub(crate) scans: OnceLock<usize>,
 }
+
+/// The tables that are computed and have a name of their own.
+const SYSTEM: [(&str, Computed); 3] = [
+    ("reed_tables", Computed::Tables),
+    ("reed_columns", Computed::Columns),
+    ("reed_frames", Computed::Frames),
+];
 
 impl Plan {
     /// Looks at a statement.
@@ -27,27 +38,46 @@ impl Plan {
     /// # Errors
     /// What it may not do, and instants that mean nothing.
     pub(crate) fn of(
-        statement: &Statement<'_>,
+        statement: Statement,
         params: &Params,
         snapshot: &dyn Snapshot,
         resolve: &dyn Fn(&str) -> Result<Timestamp>,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<Self> {
         let kind = statement.kind()?;
-        let rewritten = rewrite(statement, params, resolve)?;
-        let tables = tables(statement, snapshot);
+        let mut rewritten = rewrite(&statement, params, resolve)?;
+        rewritten.derived.extend(system(&statement));
+        let tables = tables(&statement, snapshot);
         let writes = kind == Kind::Write;
-        let target = if writes { target(statement, &tables) } else { None };
-        let needs_mirror = writes && needs_mirror(statement);
-        Ok(Arc::new(Self { kind, rewritten, tables, target, needs_mirror }))
+        let target = if writes { target(&statement, &tables) } else { None };
+        let needs_mirror = writes && needs_mirror(&statement);
+        let scans = OnceLock::new();
+        Ok(Self { statement, kind, rewritten, tables, target, needs_mirror, scans })
+    }
+
+    /// Whether it means the same as long as the tables look the same: no instant is in it.
+    pub(crate) fn lasts(&self) -> bool {
+        self.rewritten.derived.is_empty()
     }
 }
 
+/// The tables of a statement that are computed and have a name of their own.
+fn system(statement: &Statement) -> Vec<(String, Derived)> {
+    let named = |name: &str| {
+        let is_name = |token: &Token| {
+            token.name(&statement.text).is_some_and(|n| n.eq_ignore_ascii_case(name))
+        };
+        statement.tokens.iter().any(is_name)
+    };
+    let system = SYSTEM.into_iter().filter(|(name, _)| named(name));
+    system.map(|(name, what)| (name.to_owned(), Derived::Computed(what))).collect()
+}
+
 /// The tables whose names stand in a statement: it may mean a column by one of them.
-fn tables(statement: &Statement<'_>, snapshot: &dyn Snapshot) -> Vec<String> {
+fn tables(statement: &Statement, snapshot: &dyn Snapshot) -> Vec<String> {
     let names = snapshot.tables();
     let mut used: Vec<String> = Vec::new();
     for token in &statement.tokens {
-        let Some(name) = token.name(statement.text) else { continue };
+        let Some(name) = token.name(&statement.text) else { continue };
         let known = names.iter().find(|known| known.as_str().eq_ignore_ascii_case(&name));
         if let Some(table) = known
             && !used.iter().any(|used| used == table.as_str())
@@ -59,7 +89,7 @@ fn tables(statement: &Statement<'_>, snapshot: &dyn Snapshot) -> Vec<String> {
 }
 
 /// The table that a statement writes: the name behind INTO, UPDATE or FROM, outside of brackets.
-fn target(statement: &Statement<'_>, tables: &[String]) -> Option<String> {
+fn target(statement: &Statement, tables: &[String]) -> Option<String> {
     let verb = verb(statement)?;
     let before = match statement.token(verb)?.kind {
         TokenType::TK_UPDATE if statement.is(verb + 1, "OR") => verb + 2,
@@ -70,12 +100,12 @@ fn target(statement: &Statement<'_>, tables: &[String]) -> Option<String> {
     let qualified =
         statement.token(before + 2).is_some_and(|token| token.kind == TokenType::TK_DOT);
     let at = if qualified { before + 3 } else { before + 1 };
-    let name = statement.token(at)?.name(statement.text)?;
+    let name = statement.token(at)?.name(&statement.text)?;
     tables.iter().find(|table| table.eq_ignore_ascii_case(&name)).cloned()
 }
 
 /// The first verb of writing outside of brackets.
-fn verb(statement: &Statement<'_>) -> Option<usize> {
+fn verb(statement: &Statement) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, token) in statement.tokens.iter().enumerate() {
         match token.kind {
@@ -96,7 +126,7 @@ fn verb(statement: &Statement<'_>) -> Option<usize> {
 }
 
 /// Whether a statement that writes has a part that virtual tables do not know.
-fn needs_mirror(statement: &Statement<'_>) -> bool {
+fn needs_mirror(statement: &Statement) -> bool {
     let Some(verb) = verb(statement) else { return false };
     let mut depth = 0_usize;
     let behind = statement.tokens.get(verb..).unwrap_or_default();

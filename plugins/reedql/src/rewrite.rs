@@ -3,16 +3,17 @@
 //! ```text
 //! FROM users AS OF '2026-01-01' u      FROM "users@1767225600000000" u
 //! FROM users AS OF HEAD~3              FROM "users@1767225600000000" AS "users"
+//! FROM history('users')                FROM "history(users)" AS history
+//! FROM diff('users', HEAD~1, 'HEAD')   FROM "diff(users,1767225600000000,1767225600000001)" AS diff
 //! ```
 //!
 //! An instant is resolved here, before SQLite prepares the text: what it means is part of the name.
 
-use reedbase_plugin_api::{Error, Params, Result, Timestamp, Value};
+use reedbase_plugin_api::{Computed, Error, Params, Result, Timestamp, Value};
 use sqlite3_parser::lexer::sql::TokenType;
 
 use crate::declare::quoted;
 use crate::script::Statement;
-use crate::tokens::at_place;
 
 /// A statement as SQLite gets it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,18 +21,28 @@ pub(crate) struct Rewritten {
     pub(crate) sql: String,
     /// Where pieces of it begin, here and in the text that was written.
     places: Vec<(usize, usize)>,
-    /// The tables of the past that it reads.
-    pub(crate) past: Vec<PastTable>,
-    /// Whether what it reads follows from a parameter, or from the time of day.
-    pub(crate) depends: bool,
+    /// The tables that it reads and that are derived from others.
+    pub(crate) derived: Vec<(String, Derived)>,
 }
 
-/// A table after a frame.
+/// A table that is derived from another.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PastTable {
-    pub(crate) name: String,
-    pub(crate) table: String,
-    pub(crate) frame: Timestamp,
+pub(crate) enum Derived {
+    /// A table after a frame.
+    Then { table: String, frame: Timestamp },
+    /// A table that is computed.
+    Computed(Computed),
+}
+
+/// A place in a statement where a table is derived.
+struct Place {
+    /// The name that SQLite knows it by.
+    name: String,
+    /// The name that the statement may use for it.
+    alias: String,
+    derived: Derived,
+    /// The last token of it.
+    last: usize,
 }
 
 impl Rewritten {
@@ -52,32 +63,32 @@ impl Rewritten {
 /// # Errors
 /// An instant that means nothing, with its place.
 pub(crate) fn rewrite(
-    statement: &Statement<'_>,
+    statement: &Statement,
     params: &Params,
     resolve: &dyn Fn(&str) -> Result<Timestamp>,
 ) -> Result<Rewritten> {
-    let (text, tokens) = (statement.text, &statement.tokens);
+    let (text, tokens) = (&statement.text, &statement.tokens);
     let mut done = Rewritten::default();
     let mut copied = tokens.first().map_or(0, |token| token.from);
     let mut at = 0;
     while at < tokens.len() {
-        let found = table_as_of(statement, at);
-        let Some((table, first, last)) = found else {
+        let reader = Reader { statement, params, resolve };
+        let found = match reader.table_as_of(at)? {
+            None => reader.table_function(at)?,
+            found => found,
+        };
+        let Some(Place { name, alias, derived, last }) = found else {
             at += 1;
             continue;
         };
-        let (instant, depends) = instant(statement, first, last, params)?;
-        let frame = resolve(&instant).map_err(|error| statement.error(first, error))?;
-        let name = format!("{table}@{}", frame.as_micros());
         let token = tokens.get(at).copied();
         let from = token.map_or(copied, |token| token.from);
         done.push(text.get(copied..from).unwrap_or_default(), copied);
         done.push(&quoted(&name), from);
         if !has_alias(statement, last + 1) {
-            done.push(&format!(" AS {}", quoted(&table)), from);
+            done.push(&format!(" AS {}", quoted(&alias)), from);
         }
-        done.past.push(PastTable { name, table, frame });
-        done.depends |= depends;
+        done.derived.push((name, derived));
         copied = tokens.get(last).map_or(copied, |token| token.to);
         at = last + 1;
     }
@@ -86,50 +97,146 @@ pub(crate) fn rewrite(
     Ok(done)
 }
 
-/// A table with an instant behind it: its name, and the first and the last token of the instant.
-fn table_as_of(statement: &Statement<'_>, at: usize) -> Option<(String, usize, usize)> {
-    let table = statement.token(at)?.name(statement.text)?;
-    if !statement.is(at + 1, "AS") || !statement.is(at + 2, "OF") {
-        return None;
-    }
-    let first = at + 3;
-    let last = match statement.token(first)?.kind {
-        TokenType::TK_STRING | TokenType::TK_VARIABLE | TokenType::TK_INTEGER => first,
-        _ if statement.is(first, "HEAD") => {
-            let tilde = statement.token(first + 1).is_some_and(|t| t.kind == TokenType::TK_BITNOT);
-            if tilde { first + 2 } else { first }
-        }
-        _ => return None,
-    };
-    (last < statement.tokens.len()).then_some((table, first, last))
+/// Reads the places where tables are derived.
+struct Reader<'a> {
+    statement: &'a Statement,
+    params: &'a Params,
+    resolve: &'a dyn Fn(&str) -> Result<Timestamp>,
 }
 
-/// The instant that these tokens name, and whether it may be another one next time.
-fn instant(
-    statement: &Statement<'_>,
-    first: usize,
-    last: usize,
-    params: &Params,
-) -> Result<(String, bool)> {
-    let text = statement.text;
-    let tokens = statement.token(first).zip(statement.token(last));
-    let (from, to) = tokens.map_or((0, 0), |(first, last)| (first.from, last.to));
-    let written = text.get(from..to).unwrap_or_default();
-    match statement.token(first) {
-        Some(token) if token.kind == TokenType::TK_VARIABLE => {
-            let value = parameter(statement, first, params).ok_or_else(|| {
-                at_place(Error::usage(format!("{written} has no value")), text, from)
-            })?;
-            Ok((value.to_string(), true))
+impl Reader<'_> {
+    /// `table AS OF instant`.
+    fn table_as_of(&self, at: usize) -> Result<Option<Place>> {
+        let statement = self.statement;
+        let table = statement.token(at).and_then(|token| token.name(&statement.text));
+        let Some(table) =
+            table.filter(|_| statement.is(at + 1, "AS") && statement.is(at + 2, "OF"))
+        else {
+            return Ok(None);
+        };
+        let Some(last) = self.last_of_instant(at + 3) else { return Ok(None) };
+        let frame = self.instant(at + 3, last)?;
+        let name = format!("{table}@{}", frame.as_micros());
+        let derived = Derived::Then { table: table.clone(), frame };
+        Ok(Some(Place { name, alias: table, derived, last }))
+    }
+
+    /// `history('table')` and its like, where a table is expected.
+    fn table_function(&self, at: usize) -> Result<Option<Place>> {
+        let statement = self.statement;
+        let here =
+            statement.token(at).map(|token| token.text(&statement.text).to_ascii_lowercase());
+        let function = here.unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|before| statement.token(before));
+        let expected = before.is_some_and(|token| {
+            use TokenType::{TK_COMMA, TK_FROM, TK_JOIN, TK_LP};
+            matches!(token.kind, TK_FROM | TK_JOIN | TK_COMMA | TK_LP)
+        });
+        let opens = statement.token(at + 1).is_some_and(|token| token.kind == TokenType::TK_LP);
+        let known = matches!(function.as_str(), "history" | "diff" | "blame" | "versions");
+        let table = statement.token(at + 2).and_then(|token| token.literal(&statement.text));
+        let Some(table) = table.filter(|_| known && expected && opens) else { return Ok(None) };
+        let (arguments, last) = self.arguments(at + 3)?;
+        let (table_name, count) = (table.clone(), arguments.len());
+        let computed = match (function.as_str(), arguments.as_slice()) {
+            ("history", []) => Computed::History { table, key: None },
+            ("history", [(first, _)]) => Computed::History { table, key: Some(self.text(*first)?) },
+            ("blame", []) => Computed::Blame { table },
+            ("versions", []) => Computed::Versions { table },
+            ("diff", [(first, last), rest @ ..]) if rest.len() < 2 => {
+                let from = self.instant(*first, *last)?;
+                let to = match rest.first() {
+                    Some((first, last)) => self.instant(*first, *last)?,
+                    None => Timestamp::MAX,
+                };
+                Computed::Diff { table, from, to }
+            }
+            _ => {
+                let help = match function.as_str() {
+                    "diff" => "write diff('table', from, to)",
+                    "history" => "write history('table') or history('table', key)",
+                    _ => "it takes the name of a table",
+                };
+                let error =
+                    Error::usage(format!("{function} does not take {} arguments", count + 1));
+                return Err(statement.error(at, error.help(help)));
+            }
+        };
+        let parts = match &computed {
+            Computed::Diff { from, to, .. } => format!(",{},{}", from.as_micros(), to.as_micros()),
+            Computed::History { key: Some(key), .. } => format!(",{key}"),
+            _ => String::new(),
+        };
+        let name = format!("{function}({table_name}{parts})");
+        Ok(Some(Place { name, alias: function, derived: Derived::Computed(computed), last }))
+    }
+
+    /// The arguments behind the first, each by its first and last token; and the closing bracket.
+    fn arguments(&self, mut at: usize) -> Result<(Vec<(usize, usize)>, usize)> {
+        let statement = self.statement;
+        let mut arguments = Vec::new();
+        while statement.token(at).is_some_and(|token| token.kind == TokenType::TK_COMMA) {
+            let Some(last) = self.last_of_instant(at + 1) else {
+                let error = Error::usage("this cannot be an argument here");
+                let error = error.help("write a text, a number, a parameter or HEAD~1");
+                return Err(statement.error(at + 1, error));
+            };
+            arguments.push((at + 1, last));
+            at = last + 1;
         }
-        Some(token) => Ok((token.literal(text).unwrap_or_else(|| written.to_owned()), true)),
-        None => Err(Error::internal("an instant without a token")),
+        match statement.token(at) {
+            Some(token) if token.kind == TokenType::TK_RP => Ok((arguments, at)),
+            _ => Err(statement.error(at, Error::invalid("expected `,` or `)`"))),
+        }
+    }
+
+    /// The last token of the instant that begins with a token.
+    fn last_of_instant(&self, first: usize) -> Option<usize> {
+        let statement = self.statement;
+        let last = match statement.token(first)?.kind {
+            TokenType::TK_STRING | TokenType::TK_VARIABLE | TokenType::TK_INTEGER => first,
+            _ if statement.is(first, "HEAD") => {
+                let tilde = statement.token(first + 1);
+                let tilde = tilde.is_some_and(|token| token.kind == TokenType::TK_BITNOT);
+                if tilde { first + 2 } else { first }
+            }
+            _ => return None,
+        };
+        (last < statement.tokens.len()).then_some(last)
+    }
+
+    /// The frame that these tokens mean.
+    fn instant(&self, first: usize, last: usize) -> Result<Timestamp> {
+        let text = &self.statement.text;
+        let tokens = self.statement.token(first).zip(self.statement.token(last));
+        let instant = match tokens {
+            Some((one, end)) if first != last => {
+                text.get(one.from..end.to).unwrap_or_default().to_owned()
+            }
+            _ => self.text(first)?,
+        };
+        (self.resolve)(&instant).map_err(|error| self.statement.error(first, error))
+    }
+
+    /// The text that a token means: what stands there, or the value of a parameter.
+    fn text(&self, at: usize) -> Result<String> {
+        let statement = self.statement;
+        let Some(token) = statement.token(at) else { return Ok(String::new()) };
+        if token.kind != TokenType::TK_VARIABLE {
+            let written = token.text(&statement.text).to_owned();
+            return Ok(token.literal(&statement.text).unwrap_or(written));
+        }
+        let value = parameter(statement, at, self.params);
+        value.map(ToString::to_string).ok_or_else(|| {
+            let name = token.text(&statement.text);
+            statement.error(at, Error::usage(format!("{name} has no value")))
+        })
     }
 }
 
 /// The value of the parameter that a token names.
-fn parameter<'p>(statement: &Statement<'_>, at: usize, params: &'p Params) -> Option<&'p Value> {
-    let token = statement.token(at)?.text(statement.text);
+fn parameter<'p>(statement: &Statement, at: usize, params: &'p Params) -> Option<&'p Value> {
+    let token = statement.token(at)?.text(&statement.text);
     let name = token.get(1..)?;
     if !token.starts_with('?') {
         return params.named.iter().find(|(known, _)| known == name).map(|(_, value)| value);
@@ -141,11 +248,11 @@ fn parameter<'p>(statement: &Statement<'_>, at: usize, params: &'p Params) -> Op
 }
 
 /// The highest number that parameters before a token have: `?` is the next.
-fn highest_before(statement: &Statement<'_>, at: usize) -> usize {
+fn highest_before(statement: &Statement, at: usize) -> usize {
     let mut highest = 0;
     for token in statement.tokens.iter().take(at) {
         if token.kind == TokenType::TK_VARIABLE {
-            let number = token.text(statement.text).strip_prefix('?');
+            let number = token.text(&statement.text).strip_prefix('?');
             let number = number.and_then(|number| number.parse().ok());
             highest = number.map_or(highest + 1, |number: usize| highest.max(number));
         }
@@ -154,7 +261,7 @@ fn highest_before(statement: &Statement<'_>, at: usize) -> usize {
 }
 
 /// Whether another name for the table follows.
-fn has_alias(statement: &Statement<'_>, at: usize) -> bool {
+fn has_alias(statement: &Statement, at: usize) -> bool {
     let token = statement.token(at);
     token.is_some_and(|token| {
         matches!(token.kind, TokenType::TK_AS | TokenType::TK_ID | TokenType::TK_STRING)
@@ -181,6 +288,13 @@ mod tests {
             ("SELECT a AS of FROM t", "SELECT a AS of FROM t"),
             ("SELECT * FROM t AS OF 'HEAD~3';", "SELECT * FROM \"t@6\" AS \"t\""),
             ("SELECT * FROM t AS OF HEAD~3", "SELECT * FROM \"t@6\" AS \"t\""),
+            ("SELECT * FROM history('t')", "SELECT * FROM \"history(t)\" AS \"history\""),
+            ("SELECT * FROM history('t', 7) h", "SELECT * FROM \"history(t,7)\" h"),
+            ("SELECT history(1) FROM t", "SELECT history(1) FROM t"),
+            (
+                "SELECT * FROM t JOIN diff('t', HEAD~1, 'HEAD') d",
+                "SELECT * FROM t JOIN \"diff(t,6,4)\" d",
+            ),
             ("SELECT * FROM t AS OF 'x' AS u", "SELECT * FROM \"t@1\" AS u"),
             ("SELECT * FROM \"t\" AS OF 'x' u, t WHERE 1", "SELECT * FROM \"t@1\" u, t WHERE 1"),
         ] {
@@ -210,6 +324,8 @@ mod tests {
         let at = done.sql.find("y").unwrap();
         assert_eq!(done.origin(at), text.len() - 1);
         assert_eq!(done.origin(0), 10);
+        let error = rewritten("SELECT * FROM blame('t', 1)", &Params::default()).unwrap_err();
+        assert_eq!(error.to_string(), "line 1, character 15: blame does not take 2 arguments");
         let error = rewritten("SELECT * FROM t AS OF 'never'", &Params::default()).unwrap_err();
         assert_eq!(error.to_string(), "line 1, character 23: there is no such frame");
     }

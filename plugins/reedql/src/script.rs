@@ -1,6 +1,8 @@
 //! A text as statements, and what each of them is about: transactions and the shape of tables are our matter, and never
 //! reach SQLite.
 
+use std::sync::Arc;
+
 use reedbase_plugin_api::{Error, Result};
 use sqlite3_parser::lexer::sql::TokenType;
 
@@ -8,9 +10,9 @@ use crate::tokens::{Token, at_place, tokens};
 
 /// One statement of a text.
 #[derive(Debug, Clone)]
-pub(crate) struct Statement<'a> {
+pub(crate) struct Statement {
     /// The whole text, for places in it.
-    pub(crate) text: &'a str,
+    pub(crate) text: Arc<str>,
     pub(crate) tokens: Vec<Token>,
 }
 
@@ -32,14 +34,15 @@ pub(crate) enum Kind {
 ///
 /// # Errors
 /// Those of [`tokens`].
-pub(crate) fn statements(text: &str) -> Result<Vec<Statement<'_>>> {
+pub(crate) fn statements(text: &str) -> Result<Vec<Statement>> {
     let tokens = tokens(text)?;
+    let text: Arc<str> = text.into();
     let parts = tokens.split(|token| token.kind == TokenType::TK_SEMI);
     let parts = parts.filter(|part| !part.is_empty());
-    Ok(parts.map(|part| Statement { text, tokens: part.to_vec() }).collect())
+    Ok(parts.map(|part| Statement { text: Arc::clone(&text), tokens: part.to_vec() }).collect())
 }
 
-impl Statement<'_> {
+impl Statement {
     /// The token with this number.
     pub(crate) fn token(&self, at: usize) -> Option<&Token> {
         self.tokens.get(at)
@@ -47,13 +50,20 @@ impl Statement<'_> {
 
     /// Whether the token with this number is this keyword.
     pub(crate) fn is(&self, at: usize, keyword: &str) -> bool {
-        self.token(at).is_some_and(|token| token.is(self.text, keyword))
+        self.token(at).is_some_and(|token| token.is(&self.text, keyword))
     }
 
     /// An error at a token; at the end, if there is none.
     pub(crate) fn error(&self, at: usize, error: Error) -> Error {
         let end = self.tokens.last().map_or(0, |token| token.to);
-        at_place(error, self.text, self.token(at).map_or(end, |token| token.from))
+        at_place(error, &self.text, self.token(at).map_or(end, |token| token.from))
+    }
+
+    /// The statement behind EXPLAIN.
+    pub(crate) fn explained(&self) -> Self {
+        let behind = if self.is(1, "QUERY") && self.is(2, "PLAN") { 3 } else { 1 };
+        let tokens = self.tokens.get(behind..).unwrap_or_default().to_vec();
+        Self { text: Arc::clone(&self.text), tokens }
     }
 
     /// What it is about.
@@ -61,7 +71,7 @@ impl Statement<'_> {
     /// # Errors
     /// [`Usage`](reedbase_plugin_api::ErrorKind::Usage) for what is not done here, with the reason.
     pub(crate) fn kind(&self) -> Result<Kind> {
-        let first = self.token(0).map(|token| token.text(self.text).to_ascii_uppercase());
+        let first = self.token(0).map(|token| token.text(&self.text).to_ascii_uppercase());
         match first.as_deref().unwrap_or_default() {
             "SELECT" | "VALUES" => Ok(Kind::Read),
             "WITH" => Ok(self.kind_of_with()),
@@ -109,7 +119,7 @@ impl Statement<'_> {
     }
 
     fn savepoint(&self, at: usize) -> Result<String> {
-        let name = self.token(at).and_then(|token| token.name(self.text));
+        let name = self.token(at).and_then(|token| token.name(&self.text));
         let name = name.filter(|_| at + 1 == self.tokens.len());
         name.map(|name| name.to_ascii_lowercase()).ok_or_else(|| {
             let error = Error::invalid("a savepoint needs a name").help("write SAVEPOINT one");

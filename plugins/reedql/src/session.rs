@@ -8,25 +8,27 @@
 //! virtual tables; joins and scans that come again run over mirrors.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use reedbase_plugin_api::{
     Committed, Error, ErrorKind, Host, Interrupt, Outcome, Params, QueryOptions, QueryPath,
-    QuerySession, Result, RowSink, Snapshot, TableView, Timestamp,
+    QuerySession, Result, RowSink, Schema, Snapshot, TableName, TableView, Timestamp, ValueRef,
 };
 use rusqlite::types::Value as SqlValue;
 
 use crate::cell::CellValue;
 use crate::connection::{self, Watch};
+use crate::explain;
 use crate::failure::Failed;
 use crate::mirror::{key_texts, write_back};
 use crate::plan::Plan;
-use crate::rewrite::PastTable;
+use crate::rewrite::Derived;
 use crate::run::{Held, Stopped, run};
 use crate::script::{Kind, Statement, statements};
 use crate::shared::{Shared, Source};
-use crate::side::{Side, engine_failed};
+use crate::side::Side;
 use crate::transaction::Transactions;
 
 /// A session of ReedQL.
@@ -47,8 +49,22 @@ pub(crate) struct Session {
     /// How many rows of a table were passed by in scans.
     scanned: HashMap<String, u64>,
     options: QueryOptions,
-    interrupt: Interrupt,
+    watch: Watch,
+    /// Plans by their texts, of the tables as they look now.
+    plans: HashMap<String, Arc<Plan>>,
+    /// The tables as they looked when the plans were made.
+    catalog: Catalog,
 }
+
+/// The names of all tables, and the schemas of those that plans read.
+#[derive(Default)]
+struct Catalog {
+    names: Vec<TableName>,
+    schemas: Vec<(String, Arc<Schema>)>,
+}
+
+/// At most this many plans are kept.
+const PLANS_MAX: usize = 256;
 
 /// How often a statement by itself is tried, where others changed the same cells meanwhile.
 const ATTEMPTS: usize = 100;
@@ -67,7 +83,8 @@ impl Session {
     /// A session on a database.
     pub(crate) fn open(host: Arc<dyn Host>) -> Result<Self> {
         let shared = Arc::new(Shared::default());
-        let direct = Side::open(&shared)?;
+        let watch = Watch::default();
+        let direct = Side::open(&shared, &watch)?;
         Ok(Self {
             host,
             shared,
@@ -79,7 +96,9 @@ impl Session {
             written: HashMap::new(),
             scanned: HashMap::new(),
             options: QueryOptions::default(),
-            interrupt: Interrupt::default(),
+            watch,
+            plans: HashMap::new(),
+            catalog: Catalog::default(),
         })
     }
 
@@ -104,17 +123,14 @@ impl Session {
 
     fn statement(
         &mut self,
-        statement: &Statement<'_>,
+        plan: &Plan,
         params: &Params,
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
         let done = |()| Outcome::default();
-        match statement.kind()? {
-            Kind::Read => {
-                self.refresh()?;
-                self.query(statement, params, rows)
-            }
-            Kind::Write => self.write(statement, params, rows),
+        match plan.kind.clone() {
+            Kind::Read => self.query(plan, params, rows),
+            Kind::Write => self.write(plan, params, rows),
             Kind::Begin => self.begin_several().map(done),
             Kind::Commit => self.transactions.commit(&self.shared).map(committed),
             Kind::Rollback => {
@@ -133,8 +149,38 @@ impl Session {
                 self.transactions.rollback_to(&name, &self.shared).map(done)
             }
             Kind::Release(name) => self.transactions.release(&name, &self.shared).map(committed),
-            Kind::Explain => Err(statement.error(0, Error::usage("this is not done yet"))),
+            Kind::Explain => self.explain_plan(plan, params, rows),
         }
+    }
+
+    /// The plan of a text, if it was made when the tables looked as they do now.
+    fn known_plan(&mut self, text: &str) -> Result<Option<Arc<Plan>>> {
+        let before = self.shared.generation();
+        let snapshot = self.refresh()?;
+        if self.shared.generation() != before && !self.catalog.is_of(&*snapshot)? {
+            self.plans.clear();
+            self.catalog = Catalog { names: snapshot.tables(), schemas: Vec::new() };
+        }
+        Ok(self.plans.get(text).cloned())
+    }
+
+    fn plan(&mut self, statement: Statement, params: &Params) -> Result<Plan> {
+        let snapshot = self.refresh()?;
+        let host = Arc::clone(&self.host);
+        Plan::of(statement, params, &*snapshot, &|at| host.instant(at))
+    }
+
+    fn keep_plan(&mut self, text: &str, plan: Plan) {
+        if self.plans.len() >= PLANS_MAX {
+            self.plans.clear();
+        }
+        for table in &plan.tables {
+            let known = self.catalog.schemas.iter().any(|(name, _)| name == table);
+            if let Some(schema) = self.direct.schema(table).filter(|_| !known) {
+                self.catalog.schemas.push((table.clone(), Arc::clone(schema)));
+            }
+        }
+        self.plans.insert(text.to_owned(), Arc::new(plan));
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -170,23 +216,18 @@ impl Session {
 
     /// A statement that writes: a part of the transaction that is open, or one of its own, which is done again as long as
     /// others change the same cells meanwhile.
-    fn write(
-        &mut self,
-        statement: &Statement<'_>,
-        params: &Params,
-        rows: &mut dyn RowSink,
-    ) -> Result<Outcome> {
+    fn write(&mut self, plan: &Plan, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
         self.check_present()?;
         // What RETURNING gives is told when it is so.
         let mut held = Held::default();
         if self.transactions.is_open() {
-            let outcome = self.write_step(statement, params, &mut held)?;
+            let outcome = self.write_step(plan, params, &mut held)?;
             return held.release(rows).map(|()| outcome);
         }
         let mut attempt = 0;
         loop {
             self.begin()?;
-            let done = match self.write_step(statement, params, &mut held) {
+            let done = match self.write_step(plan, params, &mut held) {
                 Ok(mut outcome) => self.transactions.commit(&self.shared).map(|done| {
                     outcome.frame = done.frame;
                     outcome
@@ -208,12 +249,12 @@ impl Session {
     /// A statement of the transaction that is open: if it fails, it did nothing.
     fn write_step(
         &mut self,
-        statement: &Statement<'_>,
+        plan: &Plan,
         params: &Params,
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
         let mark = self.shared.write(|writer| Ok(writer.mark()))?;
-        let done = self.query(statement, params, rows);
+        let done = self.query(plan, params, rows);
         self.shared.write(|writer| {
             if done.is_err() {
                 writer.go_back(mark)?;
@@ -232,32 +273,60 @@ impl Session {
         done
     }
 
-    /// Runs a statement that SQLite knows.
-    fn query(
+    /// EXPLAIN: what it would do, a line each.
+    fn explain_plan(
         &mut self,
-        statement: &Statement<'_>,
+        plan: &Plan,
         params: &Params,
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
-        let snapshot = self.shared.snapshot()?;
-        let host = Arc::clone(&self.host);
-        let plan = Plan::of(statement, params, &*snapshot, &|at| host.instant(at))?;
-        let views = self.views(&plan, &*snapshot)?;
-        for (name, view) in &views {
-            self.direct.declare(name, view.schema())?;
+        let explained = self.plan(plan.statement.explained(), params)?;
+        let lines = self.explained(&explained)?;
+        rows.columns(&["explanation"])?;
+        for line in &lines {
+            if rows.row(&[ValueRef::Text(line)])? == ControlFlow::Break(()) {
+                break;
+            }
         }
-        self.shared.take_inserted();
-        let path = self.path(&plan, &views)?;
+        Ok(Outcome::default())
+    }
+
+    /// How a statement would be run, in words.
+    fn explained(&mut self, plan: &Plan) -> Result<Vec<String>> {
+        if !matches!(plan.kind, Kind::Read | Kind::Write) {
+            return Ok(vec!["done by ReedBase itself, not by SQLite".to_owned()]);
+        }
+        let views = self.views(plan)?;
+        let path = self.path(plan, &views)?;
         if path == Path::Mirrored {
-            self.prepare_mirrors(&plan, &views)?;
+            self.prepare_mirrors(plan, &views)?;
         }
-        let deadline = self.options.time.map(|time| Instant::now() + time);
-        let watch = Watch { interrupt: self.interrupt.clone(), deadline };
-        let side = match (path, &mut self.mirrored) {
+        let side = match (path, &self.mirrored) {
             (Path::Mirrored, Some(mirrored)) => mirrored,
-            _ => &mut self.direct,
+            _ => &self.direct,
         };
-        connection::watch(&mut side.connection, watch).map_err(engine_failed)?;
+        let mut lines = vec![match path {
+            Path::Direct => "read straight from the snapshot:".to_owned(),
+            Path::Mirrored => "read from a copy in memory:".to_owned(),
+        }];
+        let steps = explain::steps(&side.connection, &plan.rewritten.sql);
+        lines.extend(steps.map_err(|error| self.told(plan, path, error))?);
+        Ok(lines)
+    }
+
+    /// Runs a statement that SQLite knows.
+    fn query(&mut self, plan: &Plan, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
+        let views = self.views(plan)?;
+        self.shared.take_inserted();
+        let path = self.path(plan, &views)?;
+        if path == Path::Mirrored {
+            self.prepare_mirrors(plan, &views)?;
+        }
+        self.watch.set_deadline(self.options.time.map(|time| Instant::now() + time));
+        let side = match (path, &self.mirrored) {
+            (Path::Mirrored, Some(mirrored)) => mirrored,
+            _ => &self.direct,
+        };
         let done = run(&side.connection, &plan.rewritten.sql, params, &self.options, rows);
         if let (Path::Mirrored, Some(target)) = (path, &plan.target) {
             self.write_back(target, done.is_err())?;
@@ -270,27 +339,26 @@ impl Session {
                 Ok(outcome)
             }
             Err(Stopped::Ours(error)) => Err(error),
-            Err(Stopped::Sqlite(error)) => Err(self.told(statement, &plan, path, error)),
+            Err(Stopped::Sqlite(error)) => Err(self.told(plan, path, error)),
         }
     }
 
     /// The tables that a statement names, as it reads them; where their rows come from is known from now on.
-    fn views(
-        &self,
-        plan: &Plan,
-        snapshot: &dyn Snapshot,
-    ) -> Result<Vec<(String, Arc<dyn TableView>)>> {
+    fn views(&mut self, plan: &Plan) -> Result<Vec<(String, Arc<dyn TableView>)>> {
+        let now = plan.tables.iter().map(|table| (table, None));
+        let derived = plan.rewritten.derived.iter().map(|(name, derived)| (name, Some(derived)));
         let mut views = Vec::new();
-        for table in &plan.tables {
-            let source = self.shared.add_source(table, || Source::Now(table.clone()));
-            views.push((table.clone(), self.shared.view(&source)?));
-        }
-        for PastTable { name, table, frame } in &plan.rewritten.past {
-            let view = snapshot.as_of(*frame)?.table(table)?;
-            let (table, frame) = (table.clone(), *frame);
-            let then = || Source::Then { table, frame, view: view.into() };
-            let source = self.shared.add_source(name, then);
-            views.push((name.clone(), self.shared.view(&source)?));
+        for (name, derived) in now.chain(derived) {
+            let source = self.shared.add_source(name, || match derived {
+                None => Source::Now(name.clone()),
+                Some(Derived::Then { table, frame }) => {
+                    Source::Then { table: table.clone(), frame: *frame }
+                }
+                Some(Derived::Computed(what)) => Source::Computed(what.clone()),
+            });
+            let view = self.shared.view(name, &source)?;
+            self.direct.declare(name, view.schema())?;
+            views.push((name.clone(), view));
         }
         Ok(views)
     }
@@ -309,9 +377,11 @@ impl Session {
         if plan.kind == Kind::Write || bytes > self.mirror_bytes() {
             return Ok(Path::Direct);
         }
-        let scans = self.direct.own(|connection| scans(connection, &plan.rewritten.sql));
-        // What SQLite cannot prepare is told when it is run.
-        let scans = scans.unwrap_or(0);
+        let scans = plan.scans.get_or_init(|| {
+            let scans = self.direct.own(|connection| scans(connection, &plan.rewritten.sql));
+            // What SQLite cannot prepare is told when it is run.
+            scans.unwrap_or(0)
+        });
         let passed = |(name, view): &(String, Arc<dyn TableView>)| {
             self.scanned.get(name).is_some_and(|rows| *rows >= view.row_count())
         };
@@ -333,7 +403,7 @@ impl Session {
         views: &[(String, Arc<dyn TableView>)],
     ) -> Result<()> {
         if self.mirrored.is_none() {
-            self.mirrored = Some(Side::open(&self.shared)?);
+            self.mirrored = Some(Side::open(&self.shared, &self.watch)?);
         }
         let most = self.mirror_bytes();
         let Some(side) = &mut self.mirrored else { return Ok(()) };
@@ -406,18 +476,14 @@ impl Session {
     }
 
     /// What SQLite says of a statement, in our words.
-    fn told(
-        &self,
-        statement: &Statement<'_>,
-        plan: &Plan,
-        path: Path,
-        error: rusqlite::Error,
-    ) -> Error {
+    fn told(&self, plan: &Plan, path: Path, error: rusqlite::Error) -> Error {
         if let Some(failure) = self.shared.take_failure() {
             return failure;
         }
         let stopped = error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted);
-        if let Some(time) = self.options.time.filter(|_| stopped && !self.interrupt.is_stopped()) {
+        if let Some(time) =
+            self.options.time.filter(|_| stopped && !self.watch.interrupt.is_stopped())
+        {
             return Error::new(
                 ErrorKind::Limit,
                 format!("the query took longer than {time:?} (limit: time)"),
@@ -428,7 +494,7 @@ impl Session {
         let schemas = plan.tables.iter().filter_map(|table| self.direct.schema(table));
         let columns = schemas.flat_map(|schema| &schema.columns).map(|column| column.name.clone());
         let failed = Failed {
-            statement,
+            statement: &plan.statement,
             rewritten: &plan.rewritten,
             tables: names.map(|name| name.as_str().to_owned()).collect(),
             columns: columns.collect(),
@@ -439,6 +505,21 @@ impl Session {
             _ => &self.direct,
         };
         failed.error(&side.connection, error)
+    }
+}
+
+impl Catalog {
+    /// Whether the tables still look like this.
+    fn is_of(&self, snapshot: &dyn Snapshot) -> Result<bool> {
+        if self.names != snapshot.tables() {
+            return Ok(false);
+        }
+        for (name, schema) in &self.schemas {
+            if !Arc::ptr_eq(snapshot.table(name)?.schema(), schema) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -466,20 +547,33 @@ fn cell_value(value: &SqlValue) -> CellValue<'_> {
 
 impl QuerySession for Session {
     fn run(&mut self, text: &str, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
+        if let Some(plan) = self.known_plan(text)? {
+            return self.statement(&plan, params, rows);
+        }
         let statements = statements(text)?;
         if statements.len() > 1 && !params.positional.is_empty() {
             return Err(Error::usage("several statements cannot share parameters by position")
                 .help("run them one by one, or give the parameters names"));
         }
         let mut outcome = Outcome::default();
-        for statement in &statements {
-            outcome = self.statement(statement, params, rows)?;
+        let alone = statements.len() == 1;
+        for statement in statements {
+            let plan = self.plan(statement, params)?;
+            outcome = self.statement(&plan, params, rows)?;
+            if alone && plan.lasts() {
+                self.keep_plan(text, plan);
+            }
         }
         Ok(outcome)
     }
 
-    fn explain(&mut self, _: &str, _: &Params) -> Result<Vec<String>> {
-        Err(Error::usage("this is not done yet"))
+    fn explain(&mut self, text: &str, params: &Params) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        for statement in statements(text)? {
+            let plan = self.plan(statement, params)?;
+            lines.extend(self.explained(&plan)?);
+        }
+        Ok(lines)
     }
 
     fn is_complete(&self, text: &str) -> bool {
@@ -495,7 +589,7 @@ impl QuerySession for Session {
     }
 
     fn interrupt(&self) -> Interrupt {
-        self.interrupt.clone()
+        self.watch.interrupt.clone()
     }
 
     fn set_instant(&mut self, frame: Option<Timestamp>) -> Result<()> {

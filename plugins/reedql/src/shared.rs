@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reedbase_plugin_api::{Error, Result, Snapshot, TableView, Timestamp, Writer};
+use reedbase_plugin_api::{Computed, Error, Result, Snapshot, TableView, Timestamp, Writer};
 use rusqlite::types::Value as SqlValue;
 
 /// Where the rows of a table of the connection come from.
@@ -15,7 +15,9 @@ pub(crate) enum Source {
     /// A table as the session reads it.
     Now(String),
     /// A table after an older frame.
-    Then { table: String, frame: Timestamp, view: OnceLock<Arc<dyn TableView>> },
+    Then { table: String, frame: Timestamp },
+    /// A table that is computed.
+    Computed(Computed),
 }
 
 /// What a session and its tables share.
@@ -46,6 +48,8 @@ struct Written {
 struct State {
     snapshot: Option<Arc<dyn Snapshot>>,
     sources: HashMap<String, Arc<Source>>,
+    /// Tables as they were read last, and when that was.
+    views: HashMap<String, (u64, Arc<dyn TableView>)>,
     failure: Option<Error>,
 }
 
@@ -160,21 +164,24 @@ impl Shared {
         source.ok_or_else(|| Error::internal(format!("the table {name} has no source")))
     }
 
-    /// The table as it is read now.
-    pub(crate) fn view(&self, source: &Source) -> Result<Arc<dyn TableView>> {
-        match source {
+    /// A table of the connection as it is read now.
+    pub(crate) fn view(&self, name: &str, source: &Source) -> Result<Arc<dyn TableView>> {
+        let generation = self.generation();
+        if let Some((known, view)) = self.state().views.get(name)
+            && (*known == generation || matches!(source, Source::Then { .. }))
+        {
+            return Ok(Arc::clone(view));
+        }
+        let view = match source {
             Source::Now(table) => match self.writer().as_deref() {
                 Some(writer) => writer.table(table),
                 None => self.snapshot()?.table(table),
             },
-            Source::Then { table, frame, view } => {
-                if let Some(view) = view.get() {
-                    return Ok(Arc::clone(view));
-                }
-                let found = self.snapshot()?.as_of(*frame)?.table(table)?;
-                Ok(Arc::clone(view.get_or_init(|| found)))
-            }
-        }
+            Source::Then { table, frame } => self.snapshot()?.as_of(*frame)?.table(table),
+            Source::Computed(what) => self.snapshot()?.computed(what),
+        }?;
+        self.state().views.insert(name.to_owned(), (generation, Arc::clone(&view)));
+        Ok(view)
     }
 
     /// Keeps what went wrong, and gives SQLite the text of it. The first failure counts.

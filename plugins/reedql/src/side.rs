@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reedbase_plugin_api::{Error, Result, Schema, TableView};
 use rusqlite::Connection;
 
-use crate::connection;
+use crate::connection::{self, Watch};
 use crate::declare::quoted;
 use crate::mirror::Mirror;
 use crate::shared::Shared;
@@ -32,10 +32,11 @@ enum Declared {
 }
 
 impl Side {
-    pub(crate) fn open(shared: &Arc<Shared>) -> Result<Self> {
+    pub(crate) fn open(shared: &Arc<Shared>, watch: &Watch) -> Result<Self> {
         let internal = Arc::new(AtomicBool::new(false));
         let connection = connection::open(shared).and_then(|mut connection| {
             connection::restrict(&mut connection, &internal)?;
+            connection::watch(&mut connection, watch.clone())?;
             Ok(connection)
         });
         let connection = connection.map_err(engine_failed)?;

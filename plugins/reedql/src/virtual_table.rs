@@ -74,7 +74,7 @@ unsafe impl VTab<'static> for VirtualTable {
         guard(shared, || {
             let name = String::from_utf8_lossy(name);
             let source = shared.source(&name)?;
-            let view = shared.view(&source)?;
+            let view = shared.view(&name, &source)?;
             let (schema, rows) = (Arc::clone(view.schema()), view.row_count());
             let declared = CString::new(declare(&schema))
                 .map_err(|_| Error::invalid("a name of a column holds a zero byte"))?;
@@ -95,7 +95,7 @@ unsafe impl VTab<'static> for VirtualTable {
             let view = match &self.view {
                 Some((known, view)) if *known == generation => Arc::clone(view),
                 _ => {
-                    let view = shared.view(&self.source)?;
+                    let view = shared.view(&self.name, &self.source)?;
                     self.view = Some((generation, Arc::clone(&view)));
                     view
                 }
@@ -124,7 +124,7 @@ impl UpdateVTab<'static> for VirtualTable {
     fn insert(&mut self, args: &Inserts<'_>) -> rusqlite::Result<i64> {
         let shared = Arc::clone(&self.shared);
         guard(&shared, || {
-            let Source::Now(table) = &*self.source else { return Err(is_past()) };
+            let Source::Now(table) = &*self.source else { return Err(not_writable(&self.source)) };
             let mut cells = Vec::with_capacity(self.schema.columns.len());
             for (column, value) in self.schema.columns.iter().zip(args.iter().skip(2)) {
                 cells.push(cell::write(value, column)?);
@@ -166,15 +166,18 @@ impl UpdateVTab<'static> for VirtualTable {
 impl VirtualTable {
     /// The name of the table, and what the statement reads of it: the rows that it changes are named in that.
     fn writable(&self) -> Result<(&str, &Arc<dyn TableView>), Error> {
-        let Source::Now(table) = &*self.source else { return Err(is_past()) };
+        let Source::Now(table) = &*self.source else { return Err(not_writable(&self.source)) };
         let view = self.view.as_ref().map(|(_, view)| view);
         Ok((table, view.ok_or_else(|| Error::internal("the statement reads no rows"))?))
     }
 }
 
-fn is_past() -> Error {
-    Error::usage("the past cannot be changed")
-        .help("change the table as it is now, or bring the past back: rdb restore")
+fn not_writable(source: &Source) -> Error {
+    match source {
+        Source::Computed(_) => Error::usage("a table that is computed cannot be changed"),
+        _ => Error::usage("the past cannot be changed")
+            .help("change the table as it is now, or bring the past back: rdb restore"),
+    }
 }
 
 /// The row that SQLite names.
