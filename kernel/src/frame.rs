@@ -38,8 +38,11 @@ impl Action {
     /// What several lost versions did together.
     pub const REPAIR: Self = Self(13);
 
+    /// The table was dropped.
+    pub const DROP: Self = Self(14);
+
     /// Every action: name and description, by code. New ones are added at the end.
-    pub const ALL: [(&'static str, &'static str); 14] = [
+    pub const ALL: [(&'static str, &'static str); 15] = [
         ("delete", "rows deleted"),
         ("create", "rows inserted"),
         ("update", "rows changed"),
@@ -54,6 +57,7 @@ impl Action {
         ("import", "replaced by a file"),
         ("adopt", "an edit of the table's file taken in"),
         ("repair", "in the place of versions that were lost"),
+        ("drop", "table dropped"),
     ];
 
     /// The action with this code.

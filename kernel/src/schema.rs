@@ -26,7 +26,8 @@ pub fn parse(text: &str) -> Result<Schema> {
         return Err(Error::invalid("the schema has no primary key")
             .help("write `primary_key = true` under at least one column"));
     }
-    Ok(Schema { delimiter, line_end, columns })
+    let dropped = document.get("dropped").and_then(Item::as_bool).unwrap_or(false);
+    Ok(Schema { delimiter, line_end, columns, dropped })
 }
 
 fn not_toml(text: &str, error: &toml_edit::TomlError) -> Error {
@@ -57,6 +58,7 @@ fn column(table: &TomlTable) -> Result<Column> {
         unique: flag("unique"),
         references: text("references")?,
         required: flag("required"),
+        hidden: flag("hidden"),
         default: default(table).map_err(|error| error.at_column(name.clone()))?,
         generated: match text("key")? {
             Some(word) => Some(word.parse().map_err(|error: Error| error.at_column(name.clone()))?),
@@ -85,6 +87,9 @@ pub fn to_text(schema: &Schema) -> String {
     let delimiter = char::from(schema.delimiter).to_string();
     document.insert("delimiter", value(delimiter));
     document.insert("line_end", value(line_end(schema)));
+    if schema.dropped {
+        document.insert("dropped", value(true));
+    }
     let columns: ArrayOfTables = schema.columns.iter().map(column_table).collect();
     document.insert("columns", Item::ArrayOfTables(columns));
     document.to_string()
@@ -102,6 +107,7 @@ fn column_table(column: &Column) -> TomlTable {
         ("primary_key", column.primary_key),
         ("unique", column.unique),
         ("required", column.required),
+        ("hidden", column.hidden),
     ] {
         if said {
             table.insert(key, value(true));
@@ -119,6 +125,26 @@ fn column_table(column: &Column) -> TomlTable {
         }
     }
     table
+}
+
+/// The text after the table was dropped, or came back.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn say_dropped(text: &str, dropped: bool) -> Result<String> {
+    let mut document: DocumentMut = text.parse().map_err(|error| not_toml(text, &error))?;
+    match dropped {
+        true => drop(document.insert("dropped", value(true))),
+        false => drop(document.remove("dropped")),
+    }
+    Ok(document.to_string())
+}
+
+/// Whether a text says that its table was dropped.
+pub fn is_dropped(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"dropped").is_some()
+        && std::str::from_utf8(text)
+            .is_ok_and(|text| parse(text).is_ok_and(|schema| schema.dropped))
 }
 
 /// The text after the table became what `schema` says: whatever was written about a column that stays is
@@ -210,11 +236,13 @@ mod tests {
                     unique: true,
                     references: Some("users".into()),
                     required: true,
+                    hidden: true,
                     default: Some("7".into()),
                     generated: Some(reedbase_plugin_api::KeyRule::Next),
                     ..column("c", ColumnType::String, false)
                 },
             ],
+            dropped: true,
         };
         assert_eq!(parse(&to_text(&schema)).unwrap(), schema);
     }

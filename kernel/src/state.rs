@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, Result, TableName, Timestamp};
 
 use crate::delta::{DeltaFile, RowsCodec, VersionInfo, delta_name};
-use crate::frame::{Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
+use crate::frame::{Action, Adopted, ChangeBody, FrameInfo, FrameRecord, TableChange};
 use crate::history::{Versions, begins_later, empty_table, rebuild};
 use crate::mark::{Mark, table_path};
+use crate::schema;
 use crate::store::{Store, retry};
 use crate::table::Table;
 use crate::tree::{Tree, Weight};
@@ -38,6 +39,8 @@ pub struct TableState {
     totals: Option<(u64, u64)>,
     /// The text of schema.toml as the mark says it.
     schema: Option<Bytes>,
+    /// Whether it was dropped, where that is known without loading it.
+    dropped: bool,
     /// What the files say of later versions does not count.
     until: Timestamp,
     /// The table at `version`, once it is loaded.
@@ -79,6 +82,7 @@ impl State {
         for (name, mark) in tables {
             let mut table = TableState::new(name.clone(), mark.version);
             table.totals = mark.rows.map(|rows| (mark.size, rows));
+            table.dropped = mark.schema.as_ref().is_some_and(|text| schema::is_dropped(text));
             table.schema = mark.schema;
             state.tables.insert(name, table);
         }
@@ -219,6 +223,7 @@ fn advance_table(
     next.pending_bytes += pending.change.bytes();
     next.pending.insert(info.timestamp, pending);
     next.version = info.timestamp;
+    next.dropped = change.action == Action::DROP;
     next.totals = Some((change.size, change.rows));
     next.loaded = Arc::new(loaded.map_or_else(OnceLock::new, OnceLock::from));
     Ok(next)
@@ -229,7 +234,8 @@ impl TableState {
         let (pending, loaded) = (Tree::default(), Arc::default());
         let until = Timestamp::MAX;
         let (totals, schema) = (None, None);
-        Self { name, version, pending, pending_bytes: 0, totals, schema, until, loaded }
+        let dropped = false;
+        Self { name, version, pending, pending_bytes: 0, totals, schema, dropped, until, loaded }
     }
 
     /// The name.
@@ -283,6 +289,16 @@ impl TableState {
         self.loaded.get().map_or(self.schema.as_ref(), Table::schema)
     }
 
+    /// Whether it was dropped: it has no rows and is not seen, but it has a past.
+    pub fn is_dropped(&self) -> bool {
+        match self.loaded.get() {
+            Some(table) => {
+                table.rows() == 0 && table.schema().is_some_and(|text| schema::is_dropped(text))
+            }
+            None => self.dropped,
+        }
+    }
+
     /// The table, if it is loaded.
     pub fn loaded(&self) -> Option<&Table> {
         self.loaded.get()
@@ -314,12 +330,14 @@ impl TableState {
         if let Some(version) = logged.last() {
             then.version = version.timestamp;
             then.totals = Some((version.size, version.rows));
+            then.dropped = version.action == Action::DROP;
         } else if let Some(start) = versions.start() {
             return Err(begins_later(start).at_table(self.name.as_str()));
         }
         for (timestamp, pending) in self.pending.iter().filter(|(frame, _)| **frame <= at) {
             then.pending_bytes += pending.change.bytes();
             then.version = then.version.max(*timestamp);
+            then.dropped = pending.change.action == Action::DROP;
             then.totals = Some((pending.change.size, pending.change.rows));
             then.pending.insert(*timestamp, Arc::clone(pending));
         }

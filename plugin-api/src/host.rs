@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Result, Snapshot, TableView, Timestamp};
+use crate::{ColumnStep, Result, Schema, Snapshot, TableName, TableView, Timestamp};
 
 /// The database, as a plugin sees it.
 pub trait Host: Send + Sync {
@@ -57,6 +57,34 @@ pub trait Writer: Send {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for the row.
     fn delete(&mut self, table: &str, key: &[&str]) -> Result<()>;
+
+    /// Makes a table without rows.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists), or a name that no table can have.
+    fn create_table(&mut self, name: &str, schema: &Schema) -> Result<()>;
+
+    /// Removes a table. Its past stays, and it can be restored.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table.
+    fn drop_table(&mut self, name: &str) -> Result<()>;
+
+    /// Gives a table another name. What it was before is found under the old one.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table, [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the name.
+    fn rename_table(&mut self, name: &str, to: &str) -> Result<()>;
+
+    /// Changes the columns of a table.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for table or column, [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for a
+    /// name that is taken.
+    fn alter_table(&mut self, name: &str, step: &ColumnStep) -> Result<()>;
+
+    /// The names of the tables, as the changes so far left them, sorted.
+    fn tables(&self) -> Vec<TableName>;
 
     /// Sets a mark to go back to, and gives its number. Marks set later than one that is gone back to are gone.
     fn mark(&mut self) -> usize;

@@ -44,5 +44,5 @@ pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink, Translated,
 };
 pub use read::{Computed, Snapshot, TableView};
-pub use schema::{Column, ColumnType, KeyRule, LineEnd, Schema};
+pub use schema::{Column, ColumnStep, ColumnType, KeyRule, LineEnd, Schema};
 pub use value::{Value, ValueRef};

@@ -14,6 +14,8 @@ pub struct Schema {
     pub line_end: LineEnd,
     /// The columns, in the order of the file.
     pub columns: Vec<Column>,
+    /// Whether the table was dropped: it has no rows and is not seen, but it has a past.
+    pub dropped: bool,
 }
 
 /// One column of a table.
@@ -37,6 +39,25 @@ pub struct Column {
     pub default: Option<String>,
     /// How a new row that does not say its key gets one.
     pub generated: Option<KeyRule>,
+    /// Whether `SELECT *` leaves it out, and an INSERT need not name it.
+    pub hidden: bool,
+}
+
+/// A change of the columns of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ColumnStep {
+    /// A column behind the others; rows that are there get its default.
+    Add(Column),
+    /// A column goes, with its cells.
+    Drop(String),
+    /// A column gets another name.
+    Rename {
+        /// The name it has.
+        from: String,
+        /// The name it gets.
+        to: String,
+    },
 }
 
 /// How keys are made.
@@ -85,6 +106,7 @@ impl Column {
             required: false,
             default: None,
             generated: None,
+            hidden: false,
         }
     }
 
@@ -177,6 +199,11 @@ impl LineEnd {
 }
 
 impl Schema {
+    /// A schema with these columns, in the order of the file.
+    pub fn new(delimiter: u8, line_end: LineEnd, columns: Vec<Column>) -> Self {
+        Self { delimiter, line_end, columns, dropped: false }
+    }
+
     /// The positions of the key's columns, in the order of the file.
     pub fn key(&self) -> Vec<usize> {
         let columns = self.columns.iter().enumerate();

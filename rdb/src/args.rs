@@ -122,6 +122,12 @@ pub(crate) enum Command {
     Delete(commands::delete::Delete),
     /// Ask the tables anything, in SQL
     Query(commands::query::Query),
+    /// Print how a query would be run, without running it
+    Explain(commands::explain::Explain),
+    /// Print the rows whose columns hold these values
+    Find(commands::find::Find),
+    /// Answer questions that come as lines of JSON on standard input
+    Pipe(commands::pipe::Pipe),
     /// Print a whole table
     Cat(commands::cat::Cat),
     /// Print who changed what, newest first

@@ -182,25 +182,7 @@ impl Output {
         // What was printed so far comes first.
         drop(self.out.flush());
         if self.json {
-            let position = error.position();
-            let mut value = json!({"error": {
-                "kind": format!("{:?}", error.kind()),
-                "message": error.message(),
-                "help": error.way_out(),
-                "path": position.path.as_ref().map(|path| path.display().to_string()),
-                "table": position.table,
-                "key": position.key,
-                "column": position.column,
-                "line": position.line,
-                "character": position.character,
-                "byte": position.byte,
-            }});
-            let conflicts = Conflicts::of(error).iter().map(conflict_json);
-            if let Some(object) = value.get_mut("error").and_then(Value::as_object_mut)
-                && conflicts.len() > 0
-            {
-                object.insert("conflicts".to_owned(), conflicts.collect());
-            }
+            let value = error_json(error);
             eprintln!("{value}");
             return;
         }
@@ -247,6 +229,30 @@ impl Output {
         self.broken_pipe |= source.kind() == io::ErrorKind::BrokenPipe;
         Error::io("print", "standard output", source)
     }
+}
+
+/// An error, for programs.
+pub(crate) fn error_json(error: &Error) -> Value {
+    let position = error.position();
+    let mut value = json!({"error": {
+        "kind": format!("{:?}", error.kind()),
+        "message": error.message(),
+        "help": error.way_out(),
+        "path": position.path.as_ref().map(|path| path.display().to_string()),
+        "table": position.table,
+        "key": position.key,
+        "column": position.column,
+        "line": position.line,
+        "character": position.character,
+        "byte": position.byte,
+    }});
+    let conflicts = Conflicts::of(error).iter().map(conflict_json);
+    if let Some(object) = value.get_mut("error").and_then(Value::as_object_mut)
+        && conflicts.len() > 0
+    {
+        object.insert("conflicts".to_owned(), conflicts.collect());
+    }
+    value
 }
 
 /// A text without what moves a cursor, sets a title or turns the direction of text over. Our own styles stay.

@@ -65,8 +65,11 @@ impl Draw {
     }
 }
 
+/// A column: its name, its type here, and how SQLite declares it.
+type ColumnOf = (&'static str, &'static str, &'static str);
+
 /// The tables: name, columns with their types in both worlds, key.
-const TABLES: [(&str, &[(&str, &str, &str)], &[&str]); 3] = [
+const TABLES: [(&str, &[ColumnOf], &[&str]); 3] = [
     (
         "t",
         &[
@@ -91,7 +94,7 @@ const TABLES: [(&str, &[(&str, &str, &str)], &[&str]); 3] = [
     ),
 ];
 
-fn columns(table: &str) -> &'static [(&'static str, &'static str, &'static str)] {
+fn columns(table: &str) -> &'static [ColumnOf] {
     TABLES.iter().find(|(name, ..)| *name == table).unwrap().1
 }
 

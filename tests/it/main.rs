@@ -63,3 +63,5 @@ mod writers;
 mod query;
 /// ReedQL against plain SQLite.
 mod differential;
+/// Tables that are made, changed and dropped in SQL.
+mod ddl;

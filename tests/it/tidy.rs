@@ -5,6 +5,16 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// A module of a plugin may use only those declared above it.
+#[test]
+fn imports_of_plugins_point_up() {
+    let mut errors = Vec::new();
+    for entry in fs::read_dir(root().join("plugins")).unwrap() {
+        errors.extend(imports_point_up(&entry.unwrap().path().join("src"), "lib.rs", "crate::"));
+    }
+    assert!(errors.is_empty(), "\n{}", errors.join("\n"));
+}
+
 /// A kernel module may use only modules declared above it in `lib.rs`; the same inside each folder.
 #[test]
 fn kernel_imports_point_up() {

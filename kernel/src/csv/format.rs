@@ -35,7 +35,7 @@ impl Format for CsvFormat {
         };
         let columns = header.columns.into_iter().zip(types);
         let columns = columns.map(|(name, kind)| Column::new(name, kind)).collect();
-        Ok(Document { schema: Schema { delimiter, line_end, columns }, text: bytes })
+        Ok(Document { schema: Schema::new(delimiter, line_end, columns), text: bytes })
     }
 
     fn write(&self, document: &Document, out: &mut dyn std::io::Write) -> Result<()> {

@@ -81,6 +81,7 @@ impl Transaction {
 }
 
 fn commit(mut transaction: Transaction) -> Result<Commit> {
+    transaction.settle()?;
     if transaction.is_empty() {
         return Ok(Commit::NONE);
     }

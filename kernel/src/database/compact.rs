@@ -9,7 +9,7 @@ use super::forget::{Compacted, compact_table, forget_frames, not_needed};
 use super::handle::Database;
 use super::keep::Keep;
 use super::past::Past;
-use super::snapshot::{Snapshot, find_table};
+use super::snapshot::{Snapshot, find_known};
 use super::table_file::TableFile;
 use crate::storage::{LockGuard, LockMode};
 
@@ -64,7 +64,7 @@ impl Database {
             if start == Timestamp::ZERO {
                 continue;
             }
-            TableFile::new(inner, find_table(snapshot.state(), name.as_str())?).remove_old()?;
+            TableFile::new(inner, find_known(snapshot.state(), name.as_str())?).remove_old()?;
             let current = snapshot.table(name.as_str())?;
             report.tables.extend(compact_table(inner, &name, start, current)?);
         }
@@ -92,7 +92,7 @@ impl Database {
     ) -> Result<Vec<(TableName, u64, Timestamp)>> {
         let now = self.inner.clock.now();
         let named =
-            tables.iter().map(|name| Ok(find_table(snapshot.state(), name)?.name().clone()));
+            tables.iter().map(|name| Ok(find_known(snapshot.state(), name)?.name().clone()));
         let named = named.collect::<Result<Vec<TableName>>>()?;
         let mut starts = Vec::new();
         for table in snapshot.state().tables() {

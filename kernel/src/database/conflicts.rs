@@ -11,7 +11,8 @@ use super::past::Past;
 use super::resolve::{Pick, decide, decide_all, held};
 use super::row::Row;
 use super::snapshot::{Snapshot, find_column, find_table};
-use super::transaction::{Transaction, Whole, Work};
+use super::transaction::Transaction;
+use super::work::{Whole, Work};
 use crate::frame::Action;
 use crate::merge::{Conflict, ConflictKind, renamed, set_property, without_column};
 use crate::store::retry;
@@ -257,6 +258,7 @@ impl Transaction {
         match self.work.get(name) {
             Some(Work::Rows { edit, .. }) => Ok(edit.table()),
             Some(Work::Whole(whole)) => Ok(&whole.after),
+            Some(Work::Altered(altered)) => Ok(altered.edit.table()),
             None => self.snapshot.table(name.as_str()),
         }
     }

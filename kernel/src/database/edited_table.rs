@@ -155,7 +155,7 @@ impl EditedText {
         let ends = self.text.get(..header.len).unwrap_or_default();
         let line_end = if ends.ends_with(b"\r\n") { LineEnd::CrLf } else { LineEnd::Lf };
         let line_end = if ends.ends_with(b"\n") { line_end } else { said.line_end };
-        Schema { delimiter, line_end, columns: columns.collect() }
+        Schema::new(delimiter, line_end, columns.collect())
     }
 
     /// Whoever edits schema.toml means what he writes: a column that the file lacks is a mistake there.

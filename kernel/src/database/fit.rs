@@ -20,7 +20,8 @@ use super::past::Past;
 use super::resolve::{Pick, decide_all};
 use super::rules;
 use super::snapshot::Snapshot;
-use super::transaction::{OnConflict, Transaction, Whole, Work};
+use super::transaction::{OnConflict, Transaction};
+use super::work::{Whole, Work};
 use crate::changes::RowChanges;
 use crate::frame::Action;
 use crate::merge::{
@@ -56,6 +57,7 @@ pub(super) fn is_slow(transaction: &Transaction, state: &State) -> bool {
         let Some(head) = state.table(name) else { return false };
         match work {
             Work::Whole(whole) => whole.base() != head.version(),
+            Work::Altered(_) => true,
             Work::Rows { edit, .. } => {
                 let before = edit.before();
                 let head_shape = head.loaded().map(Table::shape);
@@ -104,6 +106,9 @@ impl Fitting<'_> {
                 Some(before) => self.fit_whole(whole, before, head, fit).map(Some),
                 None => Err(meanwhile("the table was made meanwhile")),
             },
+            (Work::Altered(_), _) => {
+                Err(Error::internal("a table with other columns was not settled"))
+            }
             (_, None) => Err(meanwhile("the table is gone")),
         }
     }

@@ -3,7 +3,7 @@
 use reedbase_plugin_api::{Changeset, Result, TableName, Timestamp};
 
 use super::compare::{changeset, compare};
-use super::transaction::Whole;
+use super::work::Whole;
 use crate::frame::{Action, Adopted};
 use crate::merge::Conflict;
 use crate::table::{Difference, Edit, Stamp, Table};

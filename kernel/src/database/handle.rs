@@ -13,7 +13,7 @@ use super::frames::Frames;
 use super::inner::{Checkpoints, Inner, Settings};
 use super::open_frame::OpenFrame;
 use super::outside::{self, OutsideEdit, TableCopy};
-use super::snapshot::{Snapshot, find_table};
+use super::snapshot::{Snapshot, find_known};
 use super::status::{self, Status};
 use super::transaction::Transaction;
 use super::uncommitted;
@@ -349,7 +349,7 @@ impl Database {
     pub fn pack(&self, table: &str) -> Result<Folded> {
         self.checkpoint(&[table])?;
         let snapshot = self.newest()?;
-        checkpoint::pack(&self.inner, find_table(snapshot.state(), table)?)
+        checkpoint::pack(&self.inner, find_known(snapshot.state(), table)?)
     }
 
     /// A standard bsdiff patch (BSDIFF40) that makes a version of a table of its newest one: the stock
@@ -396,5 +396,5 @@ impl Database {
 
 /// The tables of these names.
 fn names_of(snapshot: &Snapshot, tables: &[&str]) -> Result<Vec<TableName>> {
-    tables.iter().map(|name| Ok(find_table(snapshot.state(), name)?.name().clone())).collect()
+    tables.iter().map(|name| Ok(find_known(snapshot.state(), name)?.name().clone())).collect()
 }

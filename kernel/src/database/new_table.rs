@@ -95,7 +95,7 @@ mod tests {
         let column = |(at, name): (usize, &str)| Column::new(name, kind).in_key(at == 0);
         let names = text.lines().next().unwrap().split(',').enumerate();
         let columns = names.map(column).collect();
-        let schema = Schema { delimiter: b',', line_end: LineEnd::Lf, columns };
+        let schema = Schema::new(b',', LineEnd::Lf, columns);
         NewTable::new(schema, Bytes::copy_from_slice(text.as_bytes()))
     }
 

@@ -18,9 +18,10 @@ use super::history::Diff;
 use super::inner::Inner;
 use super::past::Past;
 use super::row::{Row, same};
-use super::snapshot::{Snapshot, find_table};
+use super::snapshot::{Snapshot, find_known};
 use super::table_file::{TableFile, edited_from, is_beside};
-use super::transaction::{Transaction, Whole, Work};
+use super::transaction::Transaction;
+use super::work::{Whole, Work};
 use crate::changes::{RowChange, RowChanges};
 use crate::frame::Action;
 use crate::mark::table_path;
@@ -112,7 +113,7 @@ pub(super) fn read(
     base: Option<Timestamp>,
     kept: Option<&str>,
 ) -> Result<Option<OutsideEdit>> {
-    let state = find_table(snapshot.state(), name)?;
+    let state = find_known(snapshot.state(), name)?;
     if let Some(kept) = kept.filter(|kept| !is_beside(kept)) {
         return Err(Error::usage(format!("`{kept}` is no edit that was kept beside the table"))
             .help("rdb status names those there are: current.csv.edited-…")
@@ -146,7 +147,7 @@ pub(super) fn merge_copy(
     base: Timestamp,
     copy: &TableCopy,
 ) -> Result<Transaction> {
-    let state = find_table(snapshot.state(), name)?;
+    let state = find_known(snapshot.state(), name)?;
     let before = Past::of(snapshot, name)?.table_at(base)?.flatten()?;
     let schema = before.schema().cloned().unwrap_or_default();
     let storage = inner.store.storage();

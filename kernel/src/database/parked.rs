@@ -132,7 +132,7 @@ fn write(id: &str, frame: Timestamp, conflict: &Conflict, shape: &Shape) -> Resu
 fn empty() -> Result<Table> {
     let columns = COLUMNS.iter().map(|name| Column::new(*name, ColumnType::String));
     let columns = columns.enumerate().map(|(at, column)| column.in_key(at == 0)).collect();
-    let schema = Schema { delimiter: b',', line_end: LineEnd::Lf, columns };
+    let schema = Schema::new(b',', LineEnd::Lf, columns);
     let names: Vec<Option<&str>> = COLUMNS.iter().map(|name| Some(*name)).collect();
     let header = Bytes::from(row::write_row(&names, b',', b"\n"));
     let base = Base::empty(Arc::new(Shape::new(b',', header, schema.key())?))?;

@@ -15,7 +15,8 @@ use super::fitted::{Fit, Fitted};
 use super::inner::Inner;
 use super::past::Past;
 use super::snapshot::Snapshot;
-use super::transaction::{OnConflict, Transaction, Work};
+use super::transaction::{OnConflict, Transaction};
+use super::work::Work;
 use crate::changes::RowChanges;
 use crate::merge::{Conflict, ConflictKind, fits, row_json};
 use crate::schema;
@@ -46,6 +47,7 @@ pub(super) fn check(
         let base = match work {
             Work::Rows { edit, .. } => Some(edit.before()),
             Work::Whole(whole) => whole.before.as_ref(),
+            Work::Altered(altered) => altered.before.as_ref(),
         };
         let (missing, withheld) = (Vec::new(), Vec::new());
         let mut checker = Checker { since, base, now: &now, missing, withheld };
@@ -68,6 +70,7 @@ fn began(transaction: &Transaction, name: &TableName, work: &Work) -> Timestamp 
     let base = match work {
         Work::Rows { edit, .. } => edit.before().version(),
         Work::Whole(whole) => whole.base(),
+        Work::Altered(altered) => altered.before.as_ref().map_or(Timestamp::ZERO, Table::version),
     };
     let snapshot = &transaction.snapshot;
     let known = snapshot.state().table(name).map(|table| table.version());

@@ -53,7 +53,8 @@ impl Snapshot {
 
     /// The names of the tables, sorted; those that ReedBase keeps itself left out.
     pub fn tables(&self) -> Vec<TableName> {
-        let names = self.state.tables().map(|table| table.name());
+        let there = self.state.tables().filter(|table| !table.is_dropped());
+        let names = there.map(|table| table.name());
         names.filter(|name| !name.is_reserved()).cloned().collect()
     }
 
@@ -116,6 +117,16 @@ impl Snapshot {
 
 /// The table of this name, found ignoring ASCII case.
 pub(super) fn find_table<'a>(state: &'a State, name: &str) -> Result<&'a TableState> {
+    let table = find_known(state, name)?;
+    match table.is_dropped() {
+        true => Err(Error::not_found(format!("there is no table `{name}` any more"))
+            .help(format!("it was dropped; to bring it back: rdb restore {name} --at HEAD~1"))),
+        false => Ok(table),
+    }
+}
+
+/// The same, also if the table was dropped.
+pub(super) fn find_known<'a>(state: &'a State, name: &str) -> Result<&'a TableState> {
     if let Some(table) = TableName::new(name).ok().and_then(|name| state.table(&name)) {
         return Ok(table);
     }
@@ -123,7 +134,8 @@ pub(super) fn find_table<'a>(state: &'a State, name: &str) -> Result<&'a TableSt
     if let Some(table) = tables.find(|table| table.name().as_str().eq_ignore_ascii_case(name)) {
         return Ok(table);
     }
-    let names = state.tables().map(|table| table.name()).filter(|name| !name.is_reserved());
+    let there = state.tables().filter(|table| !table.is_dropped());
+    let names = there.map(|table| table.name()).filter(|name| !name.is_reserved());
     let names = names.map(TableName::as_str);
     Err(not_found("table", name, names))
 }

@@ -54,7 +54,7 @@ fn unknown_drivers(inner: &Inner, table: &TableState) -> Vec<(String, String)> {
 
 pub(super) fn status(inner: &Inner, snapshot: &Snapshot) -> Result<Status> {
     let mut tables = Vec::new();
-    for state in snapshot.state().tables() {
+    for state in snapshot.state().tables().filter(|table| !table.is_dropped()) {
         let (size, rows) = state.totals(&inner.store)?;
         let file = TableFile::new(inner, state);
         tables.push(TableStatus {

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Bytes, Changeset, Error, ErrorKind, Lines, Result, Schema, SchemaText, Shape, TableName,
-    Timestamp, row,
+    Bytes, Error, ErrorKind, Result, Schema, Shape, TableName, Timestamp, row,
 };
 
-use super::compare::{compare, draw_salt};
 use super::conditions::{Counted, Expected};
 use super::inner::Inner;
 use super::new_table::NewTable;
 use super::open_frame::OpenFrame;
 use super::row::{Cell, Row};
-use super::snapshot::{Snapshot, find_column, find_table};
+use super::snapshot::{Snapshot, find_column, find_known, find_table};
+use super::work::{Altered, Whole, Work};
 use crate::frame::{Action, Adopted};
 use crate::schema;
 use crate::table::{Edit, Key, Stamp, Table};
@@ -69,66 +68,6 @@ pub struct Mark {
     work: BTreeMap<TableName, Work>,
     expected: Vec<Expected>,
     counted: Counted,
-}
-
-/// What a transaction does to one table.
-#[derive(Debug, Clone)]
-pub(super) enum Work {
-    /// Edits of single rows.
-    Rows { edit: Box<Edit>, action: Action },
-    /// Another table in its place, or a new one.
-    Whole(Box<Whole>),
-}
-
-impl Work {
-    /// Whether it does nothing.
-    pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Rows { edit, .. } if edit.is_empty())
-    }
-}
-
-/// A whole table that replaces another.
-#[derive(Debug, Clone)]
-pub(super) struct Whole {
-    /// The table it was compared with; `None` for a new table.
-    pub(super) before: Option<Table>,
-    pub(super) after: Table,
-    pub(super) changeset: Changeset,
-    pub(super) action: Action,
-}
-
-impl Whole {
-    /// A table that is made.
-    pub(super) fn new_table(after: Table) -> Result<Self> {
-        let shape = after.shape();
-        let file = after.to_bytes()?;
-        let bytes = file.slice(shape.header().len()..);
-        let lines = Lines { start: 0, count: after.lines(), bytes };
-        let schema = after.schema().cloned();
-        let changeset = Changeset {
-            before: None,
-            after: (**shape).clone(),
-            schema: schema.map(|after| SchemaText { before: Bytes::new(), after }),
-            removed: Vec::new(),
-            added: if lines.count > 0 { vec![lines] } else { Vec::new() },
-            moves: Vec::new(),
-            salt: draw_salt()?,
-        };
-        Ok(Self { before: None, after, changeset, action: Action::INIT })
-    }
-
-    /// A table in the place of another; `None` if they are the same. Both must be bases.
-    pub(super) fn replacing(before: &Table, after: Table, action: Action) -> Result<Option<Self>> {
-        let changeset = compare(before, &after)?;
-        let before = Some(before.clone());
-        let whole = Self { before, after, changeset, action };
-        Ok((!whole.changeset.is_empty()).then_some(whole))
-    }
-
-    /// The version it was compared with; zero for a new table.
-    pub(super) fn base(&self) -> Timestamp {
-        self.before.as_ref().map_or(Timestamp::ZERO, Table::version)
-    }
 }
 
 impl Transaction {
@@ -300,7 +239,8 @@ impl Transaction {
         let name = TableName::new(name)?;
         name.check_unreserved()?;
         let taken = self.work.contains_key(&name);
-        if taken || find_table(self.snapshot.state(), name.as_str()).is_ok() {
+        let known = find_known(self.snapshot.state(), name.as_str()).ok();
+        if taken || known.is_some_and(|known| !known.is_dropped()) {
             return Err(Error::new(ErrorKind::AlreadyExists, "there is such a table already")
                 .at_table(name.as_str())
                 .help("choose another name with --table, or replace its content with --replace"));
@@ -308,6 +248,11 @@ impl Transaction {
         let base = table.base(&table.shape()?)?;
         let text = Bytes::from(schema::to_text(&table.schema));
         let made = Table::new(base, Timestamp::ZERO).with_schema(Some(text));
+        if let Some(dropped) = known {
+            let before = dropped.table(&self.inner.store)?.flatten()?;
+            let name = dropped.name().clone();
+            return self.put_whole(name, &before, made, Action::INIT);
+        }
         self.work.insert(name, Work::Whole(Box::new(Whole::new_table(made)?)));
         Ok(())
     }
@@ -336,7 +281,7 @@ impl Transaction {
     /// [`NotFound`](ErrorKind::NotFound) for the table, or if it did not exist yet; damage of its history.
     pub fn restore_table(&mut self, name: &str, at: Timestamp, action: Action) -> Result<()> {
         let snapshot = self.snapshot.clone();
-        let state = find_table(snapshot.state(), name)?;
+        let state = find_known(snapshot.state(), name)?;
         let name = state.name().clone();
         if !self.work.contains_key(&name) && self.put_rows_back(&name, at, action)? {
             return Ok(());
@@ -381,7 +326,7 @@ impl Transaction {
     pub fn table(&self, name: &str) -> Result<(TableName, &Table)> {
         let exact = match find_table(self.snapshot.state(), name) {
             Ok(state) => state.name().clone(),
-            // A table that this transaction makes is not in the snapshot.
+            // A table that this transaction makes is not in the snapshot, or is one that was dropped.
             Err(error) => {
                 let mut made = self.work.keys();
                 let made = made.find(|made| made.as_str().eq_ignore_ascii_case(name));
@@ -391,9 +336,23 @@ impl Transaction {
         let table = match self.work.get(&exact) {
             Some(Work::Rows { edit, .. }) => edit.table(),
             Some(Work::Whole(whole)) => &whole.after,
+            Some(Work::Altered(altered)) => altered.edit.table(),
             None => self.snapshot.table(exact.as_str())?,
         };
+        if table.rows() == 0 && table.schema().is_some_and(|text| schema::is_dropped(text)) {
+            return Err(Error::not_found(format!("there is no table `{name}` any more")));
+        }
         Ok((exact, table))
+    }
+
+    /// The names of the tables as it left them, sorted; those that ReedBase keeps itself, too.
+    pub fn tables(&self) -> Vec<TableName> {
+        let known = self.snapshot.state().tables().map(|table| table.name());
+        let mut names: Vec<_> = known.chain(self.work.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        names.retain(|name| self.table(name.as_str()).is_ok());
+        names
     }
 
     /// How far it has come, to go back to. Cost: the same for any number of changes.
@@ -413,6 +372,23 @@ impl Transaction {
     /// What it began with.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Tables with other columns, and edits of their rows, become whole tables.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        for (name, work) in std::mem::take(&mut self.work) {
+            let Work::Altered(altered) = work else {
+                self.work.insert(name, work);
+                continue;
+            };
+            let after = altered.edit.table().flatten()?;
+            let whole = match &altered.before {
+                Some(before) => Whole::replacing(&before.flatten()?, after, altered.action)?,
+                None => Some(Whole::new_table(after)?),
+            };
+            self.work.extend(whole.map(|whole| (name, Work::Whole(Box::new(whole)))));
+        }
+        Ok(())
     }
 
     /// Whether nothing was changed.
@@ -440,15 +416,7 @@ impl Transaction {
         action: Action,
         act: impl FnOnce(&mut Edit) -> Result<()>,
     ) -> Result<()> {
-        let name = find_table(self.snapshot.state(), table).map(|state| state.name().clone());
-        let name = match name {
-            Ok(name) => name,
-            // A table that this transaction makes is not in the snapshot.
-            Err(error) => match TableName::new(table) {
-                Ok(name) if self.work.contains_key(&name) => name,
-                _ => return Err(error),
-            },
-        };
+        let (name, _) = self.table(table)?;
         if !self.work.contains_key(&name) {
             let table = self.snapshot.table(name.as_str())?.clone();
             let edit = Box::new(Edit::new(table, self.stamp.clone()));
@@ -462,14 +430,22 @@ impl Transaction {
                 }
                 Ok(())
             }
-            _ => Err(Error::usage("the table was made or replaced in this transaction")
-                .at_table(name.as_str())
-                .help("commit that first, then change its rows")),
+            Some(Work::Altered(altered)) => {
+                act(&mut altered.edit).map_err(|error| error.at_table(name.as_str()))
+            }
+            Some(Work::Whole(whole)) => {
+                let mut edit = Edit::new(whole.after.clone(), self.stamp.clone());
+                act(&mut edit).map_err(|error| error.at_table(name.as_str()))?;
+                let (before, action) = (whole.before.clone(), whole.action);
+                self.work.insert(name, Work::Altered(Box::new(Altered { before, edit, action })));
+                Ok(())
+            }
+            None => Err(Error::internal("the table is not a part of the transaction")),
         }
     }
 }
 
-fn kept_by_us(name: &TableName) -> Error {
+pub(super) fn kept_by_us(name: &TableName) -> Error {
     Error::usage("ReedBase keeps this table itself")
         .at_table(name.as_str())
         .help("resolve conflicts with rdb conflict:resolve, or write picks into its file")

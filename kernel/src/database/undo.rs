@@ -11,8 +11,9 @@ use super::fitted::{Fit, RowName};
 use super::frame_list::REVERTS;
 use super::history::{Diff, RowDiff};
 use super::row::{Row, spelled_for};
-use super::snapshot::{Snapshot, find_column, find_table};
-use super::transaction::{Transaction, Whole, Work};
+use super::snapshot::{Snapshot, find_column, find_known};
+use super::transaction::Transaction;
+use super::work::{Whole, Work};
 use crate::changes::RowChanges;
 use crate::frame::{Action, FrameInfo};
 use crate::merge::Conflict;
@@ -89,7 +90,7 @@ impl Transaction {
     /// Undoes what a frame did to one table. One that it made loses its rows.
     fn undo(&mut self, name: &TableName, frame: Timestamp, made: bool) -> Result<()> {
         let (snapshot, before) = (self.snapshot.clone(), frame.previous());
-        if !made && find_table(snapshot.state(), name.as_str())?.version() == frame {
+        if !made && find_known(snapshot.state(), name.as_str())?.version() == frame {
             return self.restore_table(name.as_str(), before, Action::ROLLBACK);
         }
         let diff = snapshot.diff(name.as_str(), frame, before)?;

@@ -12,6 +12,7 @@ use reedbase_plugin_api::{
 use super::tables::schema_of;
 use crate::database::{Database, Row, Snapshot};
 use crate::frame::FrameInfo;
+use crate::state::TableState;
 use crate::table::Key;
 
 /// A computed table: its rows, as a file would hold them.
@@ -31,7 +32,7 @@ impl Sheet {
     fn new(name: &str, version: Timestamp, columns: Vec<Column>) -> Result<Self> {
         let names: Vec<_> = columns.iter().map(|column| Some(column.name.as_str())).collect();
         let header = Bytes::from(row::write_row(&names, DELIMITER, b"\n"));
-        let schema = Schema { delimiter: DELIMITER, line_end: Default::default(), columns };
+        let schema = Schema::new(DELIMITER, Default::default(), columns);
         Ok(Self {
             name: TableName::new(name)?,
             version,
@@ -152,6 +153,11 @@ impl Computing<'_> {
         Sheet::new(name, self.snapshot.frame(), columns)
     }
 
+    /// The tables that were not dropped.
+    fn there(&self) -> impl Iterator<Item = &TableState> {
+        self.snapshot.state().tables().filter(|table| !table.is_dropped())
+    }
+
     fn tables(&self) -> Result<Sheet> {
         let columns = vec![
             text("name"),
@@ -162,7 +168,7 @@ impl Computing<'_> {
             instant("changed"),
         ];
         let mut sheet = self.sheet("reed_tables", columns)?;
-        for state in self.snapshot.state().tables() {
+        for state in self.there() {
             let table = self.snapshot.table(state.name().as_str())?;
             let (rows, bytes) = (table.rows().to_string(), table.file_len().to_string());
             let key = self.snapshot.key_columns(state.name().as_str())?.join(", ");
@@ -193,7 +199,7 @@ impl Computing<'_> {
             text("merge"),
         ];
         let mut sheet = self.sheet("reed_columns", columns)?;
-        for state in self.snapshot.state().tables() {
+        for state in self.there() {
             let table = self.snapshot.table(state.name().as_str())?;
             let schema = schema_of(table.schema(), table.shape());
             for (position, column) in (1..).zip(&schema.columns) {

@@ -32,7 +32,8 @@ impl ReadSnapshot for HostSnapshot {
     }
 
     fn tables(&self) -> Vec<TableName> {
-        self.snapshot.state().tables().map(|table| table.name().clone()).collect()
+        let there = self.snapshot.state().tables().filter(|table| !table.is_dropped());
+        there.map(|table| table.name().clone()).collect()
     }
 
     fn table(&self, name: &str) -> Result<Arc<dyn TableView>> {

@@ -14,7 +14,10 @@ use crate::table::{Key, Table};
 
 /// What the schemas of tables say: each text is read once.
 #[derive(Debug, Default)]
-pub(super) struct Schemas(Mutex<HashMap<TableName, (Option<Bytes>, Shape, Arc<Schema>)>>);
+pub(super) struct Schemas(Mutex<HashMap<TableName, Said>>);
+
+/// What a schema was read from: the text, and the columns of the file; and what it says.
+type Said = (Option<Bytes>, Shape, Arc<Schema>);
 
 impl Schemas {
     pub(super) fn of(&self, name: &TableName, table: &Table) -> Arc<Schema> {
@@ -43,7 +46,7 @@ pub(super) fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
     };
     let columns = shape.columns().iter().enumerate().map(column).collect();
     let line_end: LineEnd = shape.line_end();
-    Schema { delimiter: shape.delimiter(), line_end, columns }
+    Schema::new(shape.delimiter(), line_end, columns)
 }
 
 /// A table at one instant.

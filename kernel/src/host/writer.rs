@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::Snapshot as ReadSnapshot;
 use reedbase_plugin_api::{
-    Column, Committed, Error, KeyRule, Result, Schema, TableName, TableView, Writer,
+    Bytes, Column, ColumnStep, Committed, Error, KeyRule, Result, Schema, TableName, TableView,
+    Writer, row,
 };
 
 use super::snapshot::HostSnapshot;
 use super::tables::{HostTable, Schemas};
-use crate::database::{Database, Mark, Transaction};
+use crate::database::{Database, Mark, NewTable, Transaction};
 use crate::merge::fits;
 use crate::table::{Key, KeyOrder, Table, key_of};
 
@@ -152,6 +153,29 @@ impl Writer for HostWriter {
 
     fn delete(&mut self, table: &str, key: &[&str]) -> Result<()> {
         self.transaction.delete(table, Key::from_parts(key))
+    }
+
+    fn create_table(&mut self, name: &str, schema: &Schema) -> Result<()> {
+        let names = schema.columns.iter().map(|column| Some(column.name.as_str()));
+        let names: Vec<_> = names.collect();
+        let header = row::write_row(&names, schema.delimiter, schema.line_end.as_bytes());
+        self.transaction.create_table(name, &NewTable::new(schema.clone(), Bytes::from(header)))
+    }
+
+    fn drop_table(&mut self, name: &str) -> Result<()> {
+        self.transaction.drop_table(name)
+    }
+
+    fn rename_table(&mut self, name: &str, to: &str) -> Result<()> {
+        self.transaction.rename_table(name, to)
+    }
+
+    fn alter_table(&mut self, name: &str, step: &ColumnStep) -> Result<()> {
+        self.transaction.alter_table(name, step)
+    }
+
+    fn tables(&self) -> Vec<TableName> {
+        self.transaction.tables()
     }
 
     fn mark(&mut self) -> usize {

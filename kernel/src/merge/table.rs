@@ -213,7 +213,7 @@ impl Tables<'_> {
                 true => shape.line_end(),
                 false => LineEnd::default(),
             };
-            Schema { delimiter: shape.delimiter(), line_end, columns }
+            Schema::new(shape.delimiter(), line_end, columns)
         };
         let sides = SchemaSides { base, ours, theirs };
         let (text, conflicts) = merge_schema(self.name, sides, columns, &made)?;

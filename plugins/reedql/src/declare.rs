@@ -13,7 +13,10 @@ pub(crate) fn quoted(name: &str) -> String {
 pub(crate) fn declare(schema: &Schema) -> String {
     let columns = schema.columns.iter();
     let columns: Vec<_> = columns
-        .map(|column| format!("{} {}", quoted(&column.name), declaration(column.kind)))
+        .map(|column| {
+            let hidden = if column.hidden { " HIDDEN" } else { "" };
+            format!("{} {}{hidden}", quoted(&column.name), declaration(column.kind))
+        })
         .collect();
     format!("CREATE TABLE x ({})", columns.join(", "))
 }

@@ -167,6 +167,10 @@ fn expected(connection: &Connection, before: &str) -> Vec<&'static str> {
             _ => false,
         }
     };
-    let names = CANDIDATES.iter().filter(|(token, _)| fits(token)).map(|(_, name)| *name);
-    names.take(TOLD_MAX).collect()
+    let found: Vec<_> = CANDIDATES.iter().filter(|(token, _)| fits(token)).collect();
+    // Where a name fits, these two are taken for one.
+    let takes_names = found.iter().any(|(token, _)| *token == "a");
+    let is_name = |token: &str| takes_names && ["BY", "END"].contains(&token);
+    let found = found.into_iter().filter(|(token, _)| !is_name(token));
+    found.map(|(_, name)| *name).take(TOLD_MAX).collect()
 }

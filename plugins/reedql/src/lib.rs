@@ -10,6 +10,7 @@ mod decimal;
 mod cell;
 mod declare;
 mod rewrite;
+mod ddl;
 mod probe;
 mod access;
 mod shared;

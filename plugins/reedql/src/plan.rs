@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use reedbase_plugin_api::{Computed, Params, Result, Snapshot, Timestamp};
+use reedbase_plugin_api::{Computed, Params, Result, TableName, Timestamp};
 use sqlite3_parser::lexer::sql::TokenType;
 
 use crate::rewrite::{Derived, Rewritten, rewrite};
@@ -19,8 +19,12 @@ pub(crate) struct Plan {
     pub(crate) tables: Vec<String>,
     /// Of a statement that writes: the table that it writes.
     pub(crate) target: Option<String>,
+    /// Of an INSERT: the columns that it names; the others get their defaults.
+    pub(crate) named: Option<Vec<String>>,
     /// Whether it can only run over native tables: virtual ones know no UPSERT, no RETURNING and no `OR …`.
     pub(crate) needs_mirror: bool,
+    /// Whether it may ask for all columns.
+    pub(crate) has_star: bool,
     /// How often it scans a whole table, once that is known.
     pub(crate) scans: OnceLock<usize>,
 }
@@ -40,18 +44,30 @@ impl Plan {
     pub(crate) fn of(
         statement: Statement,
         params: &Params,
-        snapshot: &dyn Snapshot,
+        tables: &[TableName],
         resolve: &dyn Fn(&str) -> Result<Timestamp>,
     ) -> Result<Self> {
         let kind = statement.kind()?;
         let mut rewritten = rewrite(&statement, params, resolve)?;
         rewritten.derived.extend(system(&statement));
-        let tables = tables(&statement, snapshot);
+        let tables = used(&statement, tables);
         let writes = kind == Kind::Write;
         let target = if writes { target(&statement, &tables) } else { None };
         let needs_mirror = writes && needs_mirror(&statement);
+        let named = if writes { named_columns(&statement) } else { None };
+        let has_star = statement.tokens.iter().any(|token| token.kind == TokenType::TK_STAR);
         let scans = OnceLock::new();
-        Ok(Self { statement, kind, rewritten, tables, target, needs_mirror, scans })
+        Ok(Self {
+            statement,
+            kind,
+            rewritten,
+            tables,
+            target,
+            named,
+            needs_mirror,
+            has_star,
+            scans,
+        })
     }
 
     /// Whether it means the same as long as the tables look the same: no instant is in it.
@@ -73,8 +89,7 @@ fn system(statement: &Statement) -> Vec<(String, Derived)> {
 }
 
 /// The tables whose names stand in a statement: it may mean a column by one of them.
-fn tables(statement: &Statement, snapshot: &dyn Snapshot) -> Vec<String> {
-    let names = snapshot.tables();
+fn used(statement: &Statement, names: &[TableName]) -> Vec<String> {
     let mut used: Vec<String> = Vec::new();
     for token in &statement.tokens {
         let Some(name) = token.name(&statement.text) else { continue };
@@ -102,6 +117,23 @@ fn target(statement: &Statement, tables: &[String]) -> Option<String> {
     let at = if qualified { before + 3 } else { before + 1 };
     let name = statement.token(at)?.name(&statement.text)?;
     tables.iter().find(|table| table.eq_ignore_ascii_case(&name)).cloned()
+}
+
+/// The columns that an INSERT names behind its table; `None` if it names none, and so means all.
+fn named_columns(statement: &Statement) -> Option<Vec<String>> {
+    let into = (verb(statement)?..statement.tokens.len()).find(|at| statement.is(*at, "INTO"))?;
+    let qualified = statement.token(into + 2).is_some_and(|token| token.kind == TokenType::TK_DOT);
+    let mut at = into + if qualified { 4 } else { 2 };
+    if statement.is(at, "AS") {
+        at += 2;
+    }
+    if statement.is(at, "DEFAULT") {
+        return Some(Vec::new());
+    }
+    statement.token(at).filter(|token| token.kind == TokenType::TK_LP)?;
+    let inside = statement.tokens.get(at + 1..)?.iter();
+    let inside = inside.take_while(|token| token.kind != TokenType::TK_RP);
+    Some(inside.filter_map(|token| token.name(&statement.text)).collect())
 }
 
 /// The first verb of writing outside of brackets.
@@ -163,5 +195,12 @@ mod tests {
             assert_eq!(target(statement, &tables).as_deref(), Some(expected), "{text}");
             assert_eq!(needs_mirror(statement), mirror, "{text}");
         }
+        let named = |text| named_columns(&statements(text).unwrap()[0]);
+        let some = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(named("INSERT INTO t VALUES (1)"), None);
+        assert_eq!(named("INSERT INTO main.t (a, \"b c\") SELECT 1, (2)"), some(&["a", "b c"]));
+        assert_eq!(named("INSERT INTO t AS x (a) VALUES (1)"), some(&["a"]));
+        assert_eq!(named("INSERT INTO t DEFAULT VALUES"), some(&[]));
+        assert_eq!(named("UPDATE t SET a = (1)"), None);
     }
 }

@@ -34,6 +34,16 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The names of the columns.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The rows.
+    pub(crate) fn rows(&self) -> &[Vec<Value>] {
+        &self.rows
+    }
+
     /// Hands the rows on.
     pub(crate) fn release(self, sink: &mut dyn RowSink) -> Result<()> {
         sink.columns(&self.columns.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -141,14 +151,19 @@ fn too_many(most: u64) -> Error {
 }
 
 fn sql_value(value: &Value) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(match value {
+    ToSqlOutput::Borrowed(sql_ref(value))
+}
+
+/// A value as SQLite takes it.
+pub(crate) fn sql_ref(value: &Value) -> SqlRef<'_> {
+    match value {
         Value::Boolean(value) => SqlRef::Integer(i64::from(*value)),
         Value::Integer(value) => SqlRef::Integer(*value),
         Value::Float(value) => SqlRef::Real(*value),
         Value::Text(text) => SqlRef::Text(text.as_bytes()),
         Value::Binary(bytes) => SqlRef::Blob(bytes),
         _ => SqlRef::Null,
-    })
+    }
 }
 
 fn value_ref(value: SqlRef<'_>) -> Result<ValueRef<'_>> {

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Savepoint(String),
     Release(String),
     Explain,
+    /// The shape of a table.
+    Shape,
 }
 
 /// The statements of a text; empty ones are left out.
@@ -59,11 +61,22 @@ impl Statement {
         at_place(error, &self.text, self.token(at).map_or(end, |token| token.from))
     }
 
+    /// The statement as it was written.
+    pub(crate) fn written(&self) -> &str {
+        let ends = self.tokens.first().zip(self.tokens.last());
+        ends.and_then(|(first, last)| self.text.get(first.from..last.to)).unwrap_or_default()
+    }
+
+    /// What begins with a token.
+    pub(crate) fn from(&self, first: usize) -> Self {
+        let tokens = self.tokens.get(first..).unwrap_or_default().to_vec();
+        Self { text: Arc::clone(&self.text), tokens }
+    }
+
     /// The statement behind EXPLAIN.
     pub(crate) fn explained(&self) -> Self {
         let behind = if self.is(1, "QUERY") && self.is(2, "PLAN") { 3 } else { 1 };
-        let tokens = self.tokens.get(behind..).unwrap_or_default().to_vec();
-        Self { text: Arc::clone(&self.text), tokens }
+        self.from(behind)
     }
 
     /// What it is about.
@@ -77,6 +90,7 @@ impl Statement {
             "WITH" => Ok(self.kind_of_with()),
             "INSERT" | "REPLACE" | "UPDATE" | "DELETE" => Ok(Kind::Write),
             "EXPLAIN" => Ok(Kind::Explain),
+            "CREATE" | "ALTER" | "DROP" => self.shape(),
             "BEGIN" => Ok(Kind::Begin),
             "COMMIT" | "END" => Ok(Kind::Commit),
             "ROLLBACK" => self.rollback(),
@@ -118,6 +132,30 @@ impl Statement {
         Ok(Kind::RollbackTo(self.savepoint(at)?))
     }
 
+    fn shape(&self) -> Result<Kind> {
+        let word = |at| self.token(at).map(|token| token.text(&self.text).to_ascii_uppercase());
+        let what = (1..4).filter_map(word).find(|word| {
+            !matches!(word.as_str(), "TEMP" | "TEMPORARY" | "UNIQUE" | "IF" | "NOT" | "EXISTS")
+        });
+        match what.as_deref().unwrap_or_default() {
+            "TABLE" => Ok(Kind::Shape),
+            "TRIGGER" => {
+                let error = Error::usage(
+                    "there are no triggers: what they do would not be seen in a frame",
+                )
+                .help("do it in the same transaction: BEGIN; …; COMMIT");
+                Err(self.error(0, error))
+            }
+            "VIRTUAL" => {
+                Err(self.error(0, Error::usage("there are no virtual tables of one's own")))
+            }
+            _ => {
+                let error = Error::invalid("expected TABLE, INDEX or VIEW here");
+                Err(self.error(1, error))
+            }
+        }
+    }
+
     fn savepoint(&self, at: usize) -> Result<String> {
         let name = self.token(at).and_then(|token| token.name(&self.text));
         let name = name.filter(|_| at + 1 == self.tokens.len());
@@ -138,7 +176,7 @@ impl Statement {
                     .help("files are kept in order by rdb checkpoint and rdb compact")
             }
             _ => Error::invalid(format!("`{word}` begins no statement"))
-                .help("expected SELECT, WITH, VALUES, INSERT, UPDATE, DELETE, BEGIN, COMMIT, ROLLBACK, SAVEPOINT or EXPLAIN"),
+                .help("expected SELECT, WITH, VALUES, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, BEGIN, COMMIT, ROLLBACK, SAVEPOINT or EXPLAIN"),
         };
         self.error(0, error)
     }

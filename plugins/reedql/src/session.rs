@@ -18,14 +18,16 @@ use reedbase_plugin_api::{
 };
 use rusqlite::types::Value as SqlValue;
 
+use crate::cell;
 use crate::cell::CellValue;
 use crate::connection::{self, Watch};
+use crate::ddl::{self, Ddl};
 use crate::explain;
 use crate::failure::Failed;
 use crate::mirror::{key_texts, write_back};
 use crate::plan::Plan;
 use crate::rewrite::Derived;
-use crate::run::{Held, Stopped, run};
+use crate::run::{Held, Stopped, run, sql_ref};
 use crate::script::{Kind, Statement, statements};
 use crate::shared::{Shared, Source};
 use crate::side::Side;
@@ -131,6 +133,7 @@ impl Session {
         match plan.kind.clone() {
             Kind::Read => self.query(plan, params, rows),
             Kind::Write => self.write(plan, params, rows),
+            Kind::Shape => self.shape(plan, params),
             Kind::Begin => self.begin_several().map(done),
             Kind::Commit => self.transactions.commit(&self.shared).map(committed),
             Kind::Rollback => {
@@ -166,8 +169,12 @@ impl Session {
 
     fn plan(&mut self, statement: Statement, params: &Params) -> Result<Plan> {
         let snapshot = self.refresh()?;
+        let tables = match self.transactions.is_open() {
+            true => self.shared.write(|writer| Ok(writer.tables()))?,
+            false => snapshot.tables(),
+        };
         let host = Arc::clone(&self.host);
-        Plan::of(statement, params, &*snapshot, &|at| host.instant(at))
+        Plan::of(statement, params, &tables, &|at| host.instant(at))
     }
 
     fn keep_plan(&mut self, text: &str, plan: Plan) {
@@ -196,6 +203,92 @@ impl Session {
         self.written.clear();
         self.shared.want_written(true);
         Ok(())
+    }
+
+    /// CREATE, ALTER and DROP TABLE: in the transaction that is open, or in one of its own.
+    fn shape(&mut self, plan: &Plan, params: &Params) -> Result<Outcome> {
+        let ddl = ddl::read(&plan.statement)?;
+        self.check_present()?;
+        let alone = !self.transactions.is_open();
+        if alone {
+            self.begin()?;
+        }
+        let mark = self.shared.write(|writer| Ok(writer.mark()))?;
+        let done = self.reshape(&ddl, plan, params);
+        self.shared.write(|writer| {
+            if done.is_err() {
+                writer.go_back(mark)?;
+            }
+            writer.release(mark);
+            Ok(())
+        })?;
+        self.forget_plans();
+        match (alone, done) {
+            (true, Ok(mut outcome)) => {
+                outcome.frame = self.transactions.commit(&self.shared)?.frame;
+                Ok(outcome)
+            }
+            (true, Err(error)) => {
+                self.transactions.rollback(&self.shared)?;
+                Err(plan.statement.error(0, error))
+            }
+            (false, done) => done.map_err(|error| plan.statement.error(0, error)),
+        }
+    }
+
+    fn reshape(&mut self, ddl: &Ddl, plan: &Plan, params: &Params) -> Result<Outcome> {
+        let exists = |name: &str| self.shared.write(|writer| Ok(writer.table(name).is_ok()));
+        match ddl {
+            Ddl::CreateTable { name, if_not_exists: true, .. }
+            | Ddl::CreateTableAs { name, if_not_exists: true, .. }
+                if exists(name)? => {}
+            Ddl::DropTable { name, if_exists: true } if !exists(name)? => {}
+            Ddl::CreateTable { name, schema, .. } => {
+                self.shared.write(|writer| writer.create_table(name, schema))?;
+            }
+            Ddl::CreateTableAs { name, query, .. } => {
+                return self.create_as(name, plan.statement.from(*query), params);
+            }
+            Ddl::DropTable { name, .. } => self.shared.write(|writer| writer.drop_table(name))?,
+            Ddl::RenameTable { name, to } => {
+                self.shared.write(|writer| writer.rename_table(name, to))?;
+            }
+            Ddl::AlterTable { name, step } => {
+                self.shared.write(|writer| writer.alter_table(name, step))?;
+            }
+        }
+        Ok(Outcome::default())
+    }
+
+    /// CREATE TABLE … AS: the columns are those of the query, each of the type of its first value.
+    fn create_as(&mut self, name: &str, query: Statement, params: &Params) -> Result<Outcome> {
+        let plan = self.plan(query, params)?;
+        let mut held = Held::default();
+        self.query(&plan, params, &mut held)?;
+        let schema = ddl::schema_of_rows(held.names(), held.rows());
+        let rows = held.rows();
+        self.shared.write(|writer| {
+            writer.create_table(name, &schema)?;
+            for row in rows {
+                let mut cells = vec![None];
+                for (value, column) in row.iter().zip(schema.columns.iter().skip(1)) {
+                    cells.push(cell::write(sql_ref(value), column)?);
+                }
+                let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
+                writer.insert(name, &cells)?;
+            }
+            Ok(())
+        })?;
+        let mut outcome = Outcome::default();
+        outcome.changed = rows.len() as u64;
+        Ok(outcome)
+    }
+
+    /// Tables look different from now on.
+    fn forget_plans(&mut self) {
+        self.shared.touch();
+        self.plans.clear();
+        self.catalog = Catalog::default();
     }
 
     /// What is read may not be the past if something is to be written.
@@ -318,6 +411,7 @@ impl Session {
     fn query(&mut self, plan: &Plan, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
         let views = self.views(plan)?;
         self.shared.take_inserted();
+        self.shared.set_named(plan.named.clone());
         let path = self.path(plan, &views)?;
         if path == Path::Mirrored {
             self.prepare_mirrors(plan, &views)?;
@@ -367,6 +461,13 @@ impl Session {
     fn path(&mut self, plan: &Plan, views: &[(String, Arc<dyn TableView>)]) -> Result<Path> {
         if plan.needs_mirror {
             return Ok(Path::Mirrored);
+        }
+        // A native table cannot hide a column from `*`.
+        let hides = |(_, view): &(String, Arc<dyn TableView>)| {
+            view.schema().columns.iter().any(|column| column.hidden)
+        };
+        if plan.has_star && views.iter().any(hides) {
+            return Ok(Path::Direct);
         }
         match self.options.path {
             QueryPath::Direct => return Ok(Path::Direct),
@@ -547,7 +648,9 @@ fn cell_value(value: &SqlValue) -> CellValue<'_> {
 
 impl QuerySession for Session {
     fn run(&mut self, text: &str, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
-        if let Some(plan) = self.known_plan(text)? {
+        if !self.transactions.is_open()
+            && let Some(plan) = self.known_plan(text)?
+        {
             return self.statement(&plan, params, rows);
         }
         let statements = statements(text)?;
@@ -560,7 +663,8 @@ impl QuerySession for Session {
         for statement in statements {
             let plan = self.plan(statement, params)?;
             outcome = self.statement(&plan, params, rows)?;
-            if alone && plan.lasts() {
+            let plain = matches!(plan.kind, Kind::Read | Kind::Write);
+            if alone && plain && plan.lasts() && !self.transactions.is_open() {
                 self.keep_plan(text, plan);
             }
         }

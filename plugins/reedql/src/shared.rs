@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     inserted: Mutex<Option<Vec<String>>>,
     /// The rows that were written, by table and key, where somebody wants to know.
     written: Mutex<Written>,
+    /// The columns that the INSERT names that runs; `None` means all.
+    named: Mutex<Option<Vec<String>>>,
     /// How many rows of which table scans passed by.
     scanned: Mutex<Vec<(String, u64)>>,
     /// The keys, as values, of the rows that a statement touched in mirrors.
@@ -107,6 +109,19 @@ impl Shared {
     pub(crate) fn take_written(&self) -> Vec<(String, Vec<String>)> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut written.keys)
+    }
+
+    /// An INSERT that names these columns is about to run.
+    pub(crate) fn set_named(&self, named: Option<Vec<String>>) {
+        *self.named.lock().unwrap_or_else(PoisonError::into_inner) = named;
+    }
+
+    /// Whether the INSERT that runs leaves a column to its default.
+    pub(crate) fn is_left_out(&self, column: &str) -> bool {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named
+            .as_ref()
+            .is_some_and(|named| !named.iter().any(|name| name.eq_ignore_ascii_case(column)))
     }
 
     /// Notes how many rows a scan passed by.

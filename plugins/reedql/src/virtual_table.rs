@@ -127,7 +127,11 @@ impl UpdateVTab<'static> for VirtualTable {
             let Source::Now(table) = &*self.source else { return Err(not_writable(&self.source)) };
             let mut cells = Vec::with_capacity(self.schema.columns.len());
             for (column, value) in self.schema.columns.iter().zip(args.iter().skip(2)) {
-                cells.push(cell::write(value, column)?);
+                let cell = match &column.default {
+                    Some(text) if shared.is_left_out(&column.name) => Some(text.as_str().into()),
+                    _ => cell::write(value, column)?,
+                };
+                cells.push(cell);
             }
             let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
             let key = shared.write(|writer| writer.insert(table, &cells))?;

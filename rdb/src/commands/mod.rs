@@ -8,6 +8,9 @@ pub(crate) mod set;
 pub(crate) mod insert;
 pub(crate) mod delete;
 pub(crate) mod query;
+pub(crate) mod explain;
+pub(crate) mod find;
+pub(crate) mod pipe;
 pub(crate) mod cat;
 pub(crate) mod log;
 pub(crate) mod diff;
@@ -60,6 +63,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Insert(command) => command.run(global, output),
         Command::Delete(command) => command.run(global, output),
         Command::Query(command) => command.run(global, output),
+        Command::Explain(command) => command.run(global, output),
+        Command::Find(command) => command.run(global, output),
+        Command::Pipe(command) => command.run(global, output),
         Command::Cat(command) => command.run(global, output),
         Command::Log(command) => command.run(global, output),
         Command::Diff(command) => command.run(global, output),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use reedbase::{Error, Outcome, Params, QueryOptions, Result, Value};
+use reedbase::{Database, Error, Outcome, Params, QueryOptions, Result, Session, Value};
 use serde_json::json;
 
 use crate::args::Global;
@@ -61,13 +61,13 @@ impl Asking {
         params
     }
 
+    /// Whether what is newest is read.
+    pub(crate) fn is_now(&self) -> bool {
+        self.as_of.is_none()
+    }
+
     /// A session that does as was typed.
-    pub(crate) fn session(
-        &self,
-        global: &Global,
-        output: &mut Output,
-    ) -> Result<reedbase::Session> {
-        let database = locate::open(global, output)?;
+    pub(crate) fn session(&self, database: &Database) -> Result<Session> {
         let mut session = database.session()?;
         let mut options = QueryOptions::default();
         options.rows = self.max_rows;
@@ -98,30 +98,41 @@ impl Query {
     pub(crate) fn run(&self, global: &Global, output: &mut Output) -> Result<()> {
         let text = read_text(&self.sql)?;
         output.set_source(&text);
-        let mut session = self.asking.session(global, output)?;
-        let default = if output.is_json() { Format::Jsonl } else { Format::Table };
-        let mut rows = RowPrinter::new(self.format.unwrap_or(default), output);
-        let done = session.run(&text, self.asking.params(&self.values), &mut rows);
-        let count = rows.end()?;
-        let outcome = done?;
-        match count {
-            Some(count) if self.format.is_none() && output.is_terminal() => {
-                let said = output.styled(Style::Dim, &counted(count, "row"));
-                output.line(&said)?;
-            }
-            Some(_) => {}
-            None => told(&outcome, output)?,
-        }
-        let open = session.in_transaction();
-        if open {
+        let mut session = self.asking.session(&locate::open(global, output)?)?;
+        let params = self.asking.params(&self.values);
+        show(&mut session, &text, params, self.format, output)?;
+        if session.in_transaction() {
             output.notice("the transaction was not committed: nothing of it is there");
         }
         Ok(())
     }
 }
 
+/// Runs a text, and prints its rows, or what it did.
+pub(crate) fn show(
+    session: &mut Session,
+    text: &str,
+    params: Params,
+    format: Option<Format>,
+    output: &mut Output,
+) -> Result<()> {
+    let default = if output.is_json() { Format::Jsonl } else { Format::Table };
+    let mut rows = RowPrinter::new(format.unwrap_or(default), output);
+    let done = session.run(text, params, &mut rows);
+    let count = rows.end()?;
+    let outcome = done?;
+    match count {
+        Some(count) if format.is_none() && output.is_terminal() => {
+            let said = output.styled(Style::Dim, &counted(count, "row"));
+            output.line(&said)
+        }
+        Some(_) => Ok(()),
+        None => told(&outcome, output),
+    }
+}
+
 /// Tells what a statement did that has no rows.
-pub(crate) fn told(outcome: &Outcome, output: &mut Output) -> Result<()> {
+fn told(outcome: &Outcome, output: &mut Output) -> Result<()> {
     if output.is_json() {
         return output.json(&json!({
             "changed": outcome.changed,
@@ -144,7 +155,7 @@ pub(crate) fn told(outcome: &Outcome, output: &mut Output) -> Result<()> {
 }
 
 /// The text that was typed, or standard input.
-fn read_text(sql: &str) -> Result<String> {
+pub(super) fn read_text(sql: &str) -> Result<String> {
     if sql != "-" {
         return Ok(sql.to_owned());
     }
