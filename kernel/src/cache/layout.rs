@@ -25,6 +25,12 @@ pub fn layout_path(table: &TableName) -> String {
     format!("cache/tables/{table}.hashmap")
 }
 
+/// Whether an older version wrote this.
+pub fn is_older(bytes: &[u8]) -> bool {
+    let format = bytes.get(8..12).and_then(|format| format.first_chunk::<4>());
+    bytes.starts_with(MAGIC) && format.is_some_and(|f| u32::from_le_bytes(*f) < FORMAT)
+}
+
 /// The layout of the file with this hash, if the cache has it.
 pub fn read_layout(storage: &dyn Storage, table: &TableName, sha256: &[u8; 32]) -> Option<Layout> {
     // Nothing in the cache is needed: a file that cannot be read is as good as none.

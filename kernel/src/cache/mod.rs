@@ -5,4 +5,4 @@ mod layout;
 mod copy;
 
 pub use copy::{open_copy, write_copy};
-pub use layout::{layout_path, read_layout, write_layout};
+pub use layout::{is_older, layout_path, read_layout, write_layout};

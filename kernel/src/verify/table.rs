@@ -177,7 +177,11 @@ fn check_cache(
     if let Some(bytes) = storage.read(&path)? {
         report.bytes += bytes.len() as u64;
         let meant = bytes.get(16..48) == Some(mark.sha256.as_slice());
-        if meant && cache::read_layout(storage, name, &mark.sha256).is_none() {
+        // One of an older version is as good as none.
+        if meant
+            && !cache::is_older(&bytes)
+            && cache::read_layout(storage, name, &mark.sha256).is_none()
+        {
             let error = Error::corrupt("the cache of the table is damaged");
             let error =
                 error.at_path(storage.full_path(&path)).help("delete it: it comes back by itself");

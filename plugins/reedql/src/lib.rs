@@ -24,6 +24,10 @@ mod failure;
 mod transaction;
 mod run;
 mod session;
+mod query;
+mod change;
+mod shape;
+mod engine;
 
 use std::sync::Arc;
 

@@ -1,0 +1,292 @@
+//! A statement that SQLite knows, from its plan to its rows.
+//!
+//! Which connection runs it decides itself in [`Session::path`]: lookups by key, and first scans, run over virtual tables;
+//! joins and scans that come again run over mirrors.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use reedbase_plugin_api::{
+    Error, ErrorKind, Outcome, Params, QueryPath, Result, RowSink, TableView,
+};
+use rusqlite::types::Value as SqlValue;
+
+use crate::cell::CellValue;
+use crate::explain;
+use crate::failure::Failed;
+use crate::mirror::{key_texts, write_back};
+use crate::plan::Plan;
+use crate::rewrite::Derived;
+use crate::run::{Stopped, run};
+use crate::script::Kind;
+use crate::session::Session;
+use crate::shared::Source;
+use crate::side::Side;
+
+/// Mirrors may hold so many bytes of tables together.
+const MIRROR_BYTES: u64 = 256 << 20;
+
+/// Where a statement runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Path {
+    Direct,
+    Mirrored,
+}
+
+impl Session {
+    /// Runs a statement that SQLite knows.
+    pub(crate) fn query(
+        &mut self,
+        plan: &Plan,
+        params: &Params,
+        rows: &mut dyn RowSink,
+    ) -> Result<Outcome> {
+        let views = self.views(plan)?;
+        self.shared.take_inserted();
+        self.shared.set_named(plan.named.clone());
+        let path = self.path(plan, &views)?;
+        if path == Path::Mirrored {
+            self.prepare_mirrors(plan, &views)?;
+        }
+        self.watch.set_deadline(self.options.time.map(|time| Instant::now() + time));
+        let side = match (path, &self.mirrored) {
+            (Path::Mirrored, Some(mirrored)) => mirrored,
+            _ => &self.direct,
+        };
+        let done = run(&side.connection, &plan.rewritten.sql, params, &self.options, rows);
+        if let (Path::Mirrored, Some(target)) = (path, &plan.target) {
+            self.write_back(target, done.is_err())?;
+        }
+        self.note_scans(&views);
+        match done {
+            Ok(changed) => {
+                let mut outcome = Outcome::default();
+                (outcome.changed, outcome.key) = (changed, self.shared.take_inserted());
+                Ok(outcome)
+            }
+            Err(Stopped::Ours(error)) => Err(error),
+            Err(Stopped::Sqlite(error)) => Err(self.told(plan, path, error)),
+        }
+    }
+
+    /// How a statement would be run, in words.
+    pub(crate) fn explained(&mut self, plan: &Plan) -> Result<Vec<String>> {
+        if !matches!(plan.kind, Kind::Read | Kind::Write) {
+            return Ok(vec!["done by ReedBase itself, not by SQLite".to_owned()]);
+        }
+        let views = self.views(plan)?;
+        let path = self.path(plan, &views)?;
+        if path == Path::Mirrored {
+            self.prepare_mirrors(plan, &views)?;
+        }
+        let side = match (path, &self.mirrored) {
+            (Path::Mirrored, Some(mirrored)) => mirrored,
+            _ => &self.direct,
+        };
+        let mut lines = vec![match path {
+            Path::Direct => "read straight from the snapshot:".to_owned(),
+            Path::Mirrored => "read from a copy in memory:".to_owned(),
+        }];
+        let steps = explain::steps(&side.connection, &plan.rewritten.sql);
+        lines.extend(steps.map_err(|error| self.told(plan, path, error))?);
+        Ok(lines)
+    }
+
+    /// The tables that a statement names, as it reads them; where their rows come from is known from now on.
+    pub(crate) fn views(&mut self, plan: &Plan) -> Result<Vec<(String, Arc<dyn TableView>)>> {
+        let now = plan.tables.iter().map(|table| (table, None));
+        let derived = plan.rewritten.derived.iter().map(|(name, derived)| (name, Some(derived)));
+        let mut views = Vec::new();
+        for (name, derived) in now.chain(derived) {
+            let source = self.shared.add_source(name, || match derived {
+                None => Source::Now(name.clone()),
+                Some(Derived::Then { table, frame }) => {
+                    Source::Then { table: table.clone(), frame: *frame }
+                }
+                Some(Derived::Computed(what)) => Source::Computed(what.clone()),
+            });
+            let view = self.shared.view(name, &source)?;
+            self.direct.declare(name, view.schema())?;
+            views.push((name.clone(), view));
+        }
+        Ok(views)
+    }
+
+    /// Where a statement runs best.
+    pub(crate) fn path(
+        &mut self,
+        plan: &Plan,
+        views: &[(String, Arc<dyn TableView>)],
+    ) -> Result<Path> {
+        if plan.needs_mirror {
+            return Ok(Path::Mirrored);
+        }
+        // A native table cannot hide a column from `*`.
+        let hides = |(_, view): &(String, Arc<dyn TableView>)| {
+            view.schema().columns.iter().any(|column| column.hidden)
+        };
+        if plan.has_star && views.iter().any(hides) {
+            return Ok(Path::Direct);
+        }
+        match self.options.path {
+            QueryPath::Direct => return Ok(Path::Direct),
+            QueryPath::Mirror => return Ok(Path::Mirrored),
+            _ => {}
+        }
+        let bytes: u64 = views.iter().map(|(_, view)| view.byte_count()).sum();
+        if plan.kind == Kind::Write || bytes > self.mirror_bytes() {
+            return Ok(Path::Direct);
+        }
+        let scans = plan.scans.get_or_init(|| {
+            let scans = self.direct.own(|connection| scans(connection, &plan.rewritten.sql));
+            // What SQLite cannot prepare is told when it is run.
+            scans.unwrap_or(0)
+        });
+        let passed = |(name, view): &(String, Arc<dyn TableView>)| {
+            self.scanned.get(name).is_some_and(|rows| *rows >= view.row_count())
+        };
+        Ok(match scans {
+            0 => Path::Direct,
+            1 if !views.iter().any(passed) => Path::Direct,
+            _ => Path::Mirrored,
+        })
+    }
+
+    pub(crate) fn mirror_bytes(&self) -> u64 {
+        self.options.mirror_bytes.unwrap_or(MIRROR_BYTES)
+    }
+
+    /// Makes mirrors of the tables that a statement names, in the state that it reads.
+    pub(crate) fn prepare_mirrors(
+        &mut self,
+        plan: &Plan,
+        views: &[(String, Arc<dyn TableView>)],
+    ) -> Result<()> {
+        if self.mirrored.is_none() {
+            self.mirrored = Some(Side::open(&self.shared, &self.watch)?);
+        }
+        let most = self.mirror_bytes();
+        let Some(side) = &mut self.mirrored else { return Ok(()) };
+        let needed: u64 = views.iter().map(|(_, view)| view.byte_count()).sum();
+        let known: u64 = side.mirrors().map(|(_, mirror)| mirror.bytes).sum();
+        if known + needed > most {
+            let unused = side.mirrors().map(|(name, _)| name.clone());
+            let unused: Vec<_> =
+                unused.filter(|name| !views.iter().any(|(used, _)| used == name)).collect();
+            unused.iter().try_for_each(|name| side.forget(name))?;
+        }
+        for (name, view) in views {
+            match side.mirror(name, &**view) {
+                Ok(_) => {}
+                Err(error) if plan.target.as_ref() == Some(name) => return Err(error),
+                // What cannot be mirrored is read as it is.
+                Err(_) => side.declare(name, view.schema())?,
+            }
+        }
+        if let Some(target) = &plan.target {
+            let view = views.iter().find(|(name, _)| name == target).map(|(_, view)| view);
+            if let Some(view) = view {
+                side.watch(target, &**view)?;
+            }
+        }
+        self.shared.take_touched();
+        Ok(())
+    }
+
+    /// Writes to the transaction what a statement did to a mirror.
+    pub(crate) fn write_back(&mut self, target: &str, failed: bool) -> Result<()> {
+        let Some(side) = &mut self.mirrored else { return Ok(()) };
+        let Some(schema) = side.schema(target).cloned() else { return Ok(()) };
+        let mut keys: Vec<Vec<String>> = Vec::new();
+        let mut seen = HashSet::new();
+        for (_, values) in self.shared.take_touched() {
+            let values: Vec<_> = values.iter().map(cell_value).collect();
+            let key = key_texts(&schema, &values)?;
+            if seen.insert(key.clone()) {
+                keys.push(key);
+            }
+        }
+        for (name, mirror) in side.mirrors() {
+            if name == target {
+                mirror.forget(keys.iter().cloned());
+            }
+        }
+        if failed {
+            return Ok(());
+        }
+        let shared = &self.shared;
+        keys.iter().for_each(|key| shared.note_written(target, key));
+        let inserted = side.own_act(|connection| {
+            shared.write(|writer| write_back(connection, target, &keys, writer))
+        })?;
+        if let Some(key) = inserted {
+            shared.note_inserted(key);
+        }
+        shared.touch();
+        Ok(())
+    }
+
+    /// Counts the rows that were passed by.
+    pub(crate) fn note_scans(&mut self, views: &[(String, Arc<dyn TableView>)]) {
+        for (name, rows) in self.shared.take_scanned() {
+            if views.iter().any(|(known, _)| *known == name) {
+                *self.scanned.entry(name).or_default() += rows;
+            }
+        }
+    }
+
+    /// What SQLite says of a statement, in our words.
+    pub(crate) fn told(&self, plan: &Plan, path: Path, error: rusqlite::Error) -> Error {
+        if let Some(failure) = self.shared.take_failure() {
+            return failure;
+        }
+        let stopped = error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted);
+        if let Some(time) =
+            self.options.time.filter(|_| stopped && !self.watch.interrupt.is_stopped())
+        {
+            return Error::new(
+                ErrorKind::Limit,
+                format!("the query took longer than {time:?} (limit: time)"),
+            );
+        }
+        let names = self.snapshot.as_ref().map(|snapshot| snapshot.tables()).unwrap_or_default();
+        let names = names.iter().filter(|name| !name.is_reserved());
+        let schemas = plan.tables.iter().filter_map(|table| self.direct.schema(table));
+        let columns = schemas.flat_map(|schema| &schema.columns).map(|column| column.name.clone());
+        let failed = Failed {
+            statement: &plan.statement,
+            rewritten: &plan.rewritten,
+            tables: names.map(|name| name.as_str().to_owned()).collect(),
+            columns: columns.collect(),
+            functions: self.direct.functions(),
+        };
+        let side = match (path, &self.mirrored) {
+            (Path::Mirrored, Some(mirrored)) => mirrored,
+            _ => &self.direct,
+        };
+        failed.error(&side.connection, error)
+    }
+}
+
+/// How often a statement scans a whole table; a scan inside of another counts as many.
+fn scans(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<usize> {
+    let mut explain = connection.prepare_cached(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let mut rows = explain.raw_query();
+    let mut count = 0;
+    while let Some(row) = rows.next()? {
+        let detail: String = row.get(3)?;
+        count += usize::from(detail.contains("VIRTUAL TABLE INDEX 0:"));
+    }
+    Ok(count)
+}
+
+fn cell_value(value: &SqlValue) -> CellValue<'_> {
+    match value {
+        SqlValue::Null => CellValue::Null,
+        SqlValue::Integer(value) => CellValue::Integer(*value),
+        SqlValue::Real(value) => CellValue::Real(*value),
+        SqlValue::Text(text) => CellValue::Text(text.as_bytes().into()),
+        SqlValue::Blob(bytes) => CellValue::Blob(bytes.clone()),
+    }
+}

@@ -1,0 +1,96 @@
+//! Statements that make, change and drop tables.
+
+use reedbase_plugin_api::{Outcome, Params, Result};
+
+use crate::cell;
+use crate::ddl::{self, Ddl};
+use crate::plan::Plan;
+use crate::run::{Held, sql_ref};
+use crate::script::Statement;
+use crate::session::Session;
+
+impl Session {
+    /// CREATE, ALTER and DROP TABLE: in the transaction that is open, or in one of its own.
+    pub(crate) fn shape(&mut self, plan: &Plan, params: &Params) -> Result<Outcome> {
+        let ddl = ddl::read(&plan.statement)?;
+        self.check_present()?;
+        let alone = !self.transactions.is_open();
+        if alone {
+            self.begin()?;
+        }
+        let mark = self.shared.write(|writer| Ok(writer.mark()))?;
+        let done = self.reshape(&ddl, plan, params);
+        self.shared.write(|writer| {
+            if done.is_err() {
+                writer.go_back(mark)?;
+            }
+            writer.release(mark);
+            Ok(())
+        })?;
+        self.forget_plans();
+        match (alone, done) {
+            (true, Ok(mut outcome)) => {
+                outcome.frame = self.transactions.commit(&self.shared)?.frame;
+                Ok(outcome)
+            }
+            (true, Err(error)) => {
+                self.transactions.rollback(&self.shared)?;
+                Err(plan.statement.error(0, error))
+            }
+            (false, done) => done.map_err(|error| plan.statement.error(0, error)),
+        }
+    }
+
+    pub(crate) fn reshape(&mut self, ddl: &Ddl, plan: &Plan, params: &Params) -> Result<Outcome> {
+        let exists = |name: &str| self.shared.write(|writer| Ok(writer.table(name).is_ok()));
+        match ddl {
+            Ddl::CreateTable { name, if_not_exists: true, .. }
+            | Ddl::CreateTableAs { name, if_not_exists: true, .. }
+                if exists(name)? => {}
+            Ddl::DropTable { name, if_exists: true } if !exists(name)? => {}
+            Ddl::CreateTable { name, schema, .. } => {
+                self.shared.write(|writer| writer.create_table(name, schema))?;
+            }
+            Ddl::CreateTableAs { name, query, .. } => {
+                return self.create_as(name, plan.statement.from(*query), params);
+            }
+            Ddl::DropTable { name, .. } => self.shared.write(|writer| writer.drop_table(name))?,
+            Ddl::RenameTable { name, to } => {
+                self.shared.write(|writer| writer.rename_table(name, to))?;
+            }
+            Ddl::AlterTable { name, step } => {
+                self.shared.write(|writer| writer.alter_table(name, step))?;
+            }
+        }
+        Ok(Outcome::default())
+    }
+
+    /// CREATE TABLE … AS: the columns are those of the query, each of the type of its first value.
+    pub(crate) fn create_as(
+        &mut self,
+        name: &str,
+        query: Statement,
+        params: &Params,
+    ) -> Result<Outcome> {
+        let plan = self.plan(query, params)?;
+        let mut held = Held::default();
+        self.query(&plan, params, &mut held)?;
+        let schema = ddl::schema_of_rows(held.names(), held.rows());
+        let rows = held.rows();
+        self.shared.write(|writer| {
+            writer.create_table(name, &schema)?;
+            for row in rows {
+                let mut cells = vec![None];
+                for (value, column) in row.iter().zip(schema.columns.iter().skip(1)) {
+                    cells.push(cell::write(sql_ref(value), column)?);
+                }
+                let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
+                writer.insert(name, &cells)?;
+            }
+            Ok(())
+        })?;
+        let mut outcome = Outcome::default();
+        outcome.changed = rows.len() as u64;
+        Ok(outcome)
+    }
+}
