@@ -173,11 +173,12 @@ impl TableName {
         Err(bad_name(name, fault))
     }
 
-    /// Whether the name belongs to ReedBase or SQLite.
+    /// Whether the name belongs to ReedBase or SQLite. The table of views is everybody's.
     pub fn is_reserved(&self) -> bool {
-        ["reed_", "sqlite_"].iter().any(|prefix| {
-            self.0.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        })
+        &*self.0 != "reed_views"
+            && ["reed_", "sqlite_"].iter().any(|prefix| {
+                self.0.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+            })
     }
 
     /// That somebody may call a table so.

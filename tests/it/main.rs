@@ -65,3 +65,5 @@ mod query;
 mod differential;
 /// Tables that are made, changed and dropped in SQL.
 mod ddl;
+/// Questions with a name.
+mod views;

@@ -25,7 +25,10 @@ impl Session {
     ) -> Result<Outcome> {
         let done = |()| Outcome::default();
         match plan.kind.clone() {
-            Kind::Read => self.query(plan, params, rows),
+            Kind::Read => {
+                self.refresh_stale(plan)?;
+                self.query(plan, params, rows)
+            }
             Kind::Write => self.write(plan, params, rows),
             Kind::Shape => self.shape(plan, params),
             Kind::Begin => self.begin_several().map(done),

@@ -11,6 +11,8 @@ mod cell;
 mod declare;
 mod rewrite;
 mod ddl;
+mod views;
+mod view_ddl;
 mod probe;
 mod access;
 mod shared;
@@ -26,6 +28,7 @@ mod run;
 mod session;
 mod query;
 mod change;
+mod stored;
 mod shape;
 mod engine;
 

@@ -2,12 +2,14 @@
 
 use std::sync::OnceLock;
 
-use reedbase_plugin_api::{Computed, Params, Result, TableName, Timestamp};
+use reedbase_plugin_api::{Computed, Error, Params, Result, TableName, Timestamp};
 use sqlite3_parser::lexer::sql::TokenType;
 
+use crate::declare::quoted;
 use crate::rewrite::{Derived, Rewritten, rewrite};
-use crate::script::{Kind, Statement};
+use crate::script::{Kind, Statement, statements};
 use crate::tokens::Token;
+use crate::views::View;
 
 /// A statement, looked at.
 #[derive(Debug)]
@@ -23,6 +25,10 @@ pub(crate) struct Plan {
     pub(crate) named: Option<Vec<String>>,
     /// Whether it can only run over native tables: virtual ones know no UPSERT, no RETURNING and no `OR …`.
     pub(crate) needs_mirror: bool,
+    /// The views that it reads: the name, and the statement that makes it.
+    pub(crate) views: Vec<(String, String)>,
+    /// The stored views that it reads and that follow other tables.
+    pub(crate) follows: Vec<String>,
     /// Whether it may ask for all columns.
     pub(crate) has_star: bool,
     /// How often it scans a whole table, once that is known.
@@ -45,12 +51,21 @@ impl Plan {
         statement: Statement,
         params: &Params,
         tables: &[TableName],
+        known_views: &[View],
         resolve: &dyn Fn(&str) -> Result<Timestamp>,
     ) -> Result<Self> {
         let kind = statement.kind()?;
         let mut rewritten = rewrite(&statement, params, resolve)?;
         rewritten.derived.extend(system(&statement));
-        let tables = used(&statement, tables);
+        let names = tables;
+        let mut tables = used(&statement, names);
+        let named = |view: &&View| names_view(&statement, view);
+        let follows = known_views.iter().filter(|view| view.on_change).filter(named);
+        let follows = follows.map(|view| view.name.clone()).collect();
+        let mut expanding =
+            Expanding { names, known_views, resolve, tables: &mut tables, views: Vec::new() };
+        expanding.expand(&statement, &mut rewritten)?;
+        let views = expanding.views;
         let writes = kind == Kind::Write;
         let target = if writes { target(&statement, &tables) } else { None };
         let needs_mirror = writes && needs_mirror(&statement);
@@ -65,6 +80,8 @@ impl Plan {
             target,
             named,
             needs_mirror,
+            views,
+            follows,
             has_star,
             scans,
         })
@@ -74,6 +91,51 @@ impl Plan {
     pub(crate) fn lasts(&self) -> bool {
         self.rewritten.derived.is_empty()
     }
+}
+
+/// Follows views to what they read.
+struct Expanding<'a> {
+    names: &'a [TableName],
+    known_views: &'a [View],
+    resolve: &'a dyn Fn(&str) -> Result<Timestamp>,
+    tables: &'a mut Vec<String>,
+    views: Vec<(String, String)>,
+}
+
+impl Expanding<'_> {
+    fn expand(&mut self, statement: &Statement, rewritten: &mut Rewritten) -> Result<()> {
+        let views = self.known_views;
+        for view in views.iter().filter(|view| !view.stored && names_view(statement, view)) {
+            if self.views.iter().any(|(name, _)| *name == view.name) {
+                continue;
+            }
+            let query = statements(&view.query)?.into_iter().next();
+            let query =
+                query.ok_or_else(|| Error::invalid("the view has no query").at_key(&view.name))?;
+            let mut inner = rewrite(&query, &Params::default(), self.resolve)?;
+            inner.derived.extend(system(&query));
+            let columns =
+                view.columns.as_ref().map(|names| format!(" ({names})")).unwrap_or_default();
+            let sql = format!("CREATE VIEW main.{}{columns} AS {}", quoted(&view.name), inner.sql);
+            self.views.push((view.name.clone(), sql));
+            for table in used(&query, self.names) {
+                if !self.tables.contains(&table) {
+                    self.tables.push(table);
+                }
+            }
+            rewritten.derived.extend(inner.derived);
+            self.expand(&query, rewritten)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a statement names a view.
+fn names_view(statement: &Statement, view: &View) -> bool {
+    let is_name = |token: &Token| {
+        token.name(&statement.text).is_some_and(|name| name.eq_ignore_ascii_case(&view.name))
+    };
+    statement.tokens.iter().any(is_name)
 }
 
 /// The tables of a statement that are computed and have a name of their own.
@@ -178,7 +240,6 @@ fn needs_mirror(statement: &Statement) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::statements;
 
     #[test]
     fn what_is_written_and_how() {

@@ -70,6 +70,13 @@ impl Session {
         }
     }
 
+    /// Whether SQLite takes a statement.
+    pub(crate) fn check(&mut self, plan: &Plan) -> Result<()> {
+        self.views(plan)?;
+        let prepared = self.direct.connection.prepare(&plan.rewritten.sql).map(drop);
+        prepared.map_err(|error| self.told(plan, Path::Direct, error))
+    }
+
     /// How a statement would be run, in words.
     pub(crate) fn explained(&mut self, plan: &Plan) -> Result<Vec<String>> {
         if !matches!(plan.kind, Kind::Read | Kind::Write) {
@@ -109,6 +116,9 @@ impl Session {
             let view = self.shared.view(name, &source)?;
             self.direct.declare(name, view.schema())?;
             views.push((name.clone(), view));
+        }
+        for (name, sql) in &plan.views {
+            self.direct.declare_view(name, sql)?;
         }
         Ok(views)
     }
@@ -183,6 +193,9 @@ impl Session {
                 // What cannot be mirrored is read as it is.
                 Err(_) => side.declare(name, view.schema())?,
             }
+        }
+        for (name, sql) in &plan.views {
+            side.declare_view(name, sql)?;
         }
         if let Some(target) = &plan.target {
             let view = views.iter().find(|(name, _)| name == target).map(|(_, view)| view);

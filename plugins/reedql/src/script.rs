@@ -90,7 +90,7 @@ impl Statement {
             "WITH" => Ok(self.kind_of_with()),
             "INSERT" | "REPLACE" | "UPDATE" | "DELETE" => Ok(Kind::Write),
             "EXPLAIN" => Ok(Kind::Explain),
-            "CREATE" | "ALTER" | "DROP" => self.shape(),
+            "CREATE" | "ALTER" | "DROP" | "REFRESH" => self.shape(),
             "BEGIN" => Ok(Kind::Begin),
             "COMMIT" | "END" => Ok(Kind::Commit),
             "ROLLBACK" => self.rollback(),
@@ -135,10 +135,10 @@ impl Statement {
     fn shape(&self) -> Result<Kind> {
         let word = |at| self.token(at).map(|token| token.text(&self.text).to_ascii_uppercase());
         let what = (1..4).filter_map(word).find(|word| {
-            !matches!(word.as_str(), "TEMP" | "TEMPORARY" | "UNIQUE" | "IF" | "NOT" | "EXISTS")
+            !matches!(word.as_str(), "TEMP" | "TEMPORARY" | "UNIQUE" | "MATERIALIZED")
         });
         match what.as_deref().unwrap_or_default() {
-            "TABLE" => Ok(Kind::Shape),
+            "TABLE" | "VIEW" => Ok(Kind::Shape),
             "TRIGGER" => {
                 let error = Error::usage(
                     "there are no triggers: what they do would not be seen in a frame",
@@ -150,7 +150,7 @@ impl Statement {
                 Err(self.error(0, Error::usage("there are no virtual tables of one's own")))
             }
             _ => {
-                let error = Error::invalid("expected TABLE, INDEX or VIEW here");
+                let error = Error::invalid("expected TABLE or VIEW here");
                 Err(self.error(1, error))
             }
         }
@@ -176,7 +176,7 @@ impl Statement {
                     .help("files are kept in order by rdb checkpoint and rdb compact")
             }
             _ => Error::invalid(format!("`{word}` begins no statement"))
-                .help("expected SELECT, WITH, VALUES, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, BEGIN, COMMIT, ROLLBACK, SAVEPOINT or EXPLAIN"),
+                .help("expected SELECT, WITH, VALUES, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, REFRESH, BEGIN, COMMIT, ROLLBACK, SAVEPOINT or EXPLAIN"),
         };
         self.error(0, error)
     }

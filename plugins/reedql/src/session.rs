@@ -10,9 +10,10 @@ use reedbase_plugin_api::{
 use crate::connection::Watch;
 use crate::plan::Plan;
 use crate::script::Statement;
-use crate::shared::Shared;
+use crate::shared::{Shared, Source};
 use crate::side::Side;
 use crate::transaction::Transactions;
+use crate::views::{self, VIEWS, View};
 
 /// A session of ReedQL.
 pub(crate) struct Session {
@@ -43,6 +44,8 @@ pub(crate) struct Session {
 #[derive(Default)]
 pub(crate) struct Catalog {
     names: Vec<TableName>,
+    /// The version of the table of views.
+    views: Option<Timestamp>,
     schemas: Vec<(String, Arc<Schema>)>,
 }
 
@@ -97,19 +100,35 @@ impl Session {
         let snapshot = self.refresh()?;
         if self.shared.generation() != before && !self.catalog.is_of(&*snapshot)? {
             self.plans.clear();
-            self.catalog = Catalog { names: snapshot.tables(), schemas: Vec::new() };
+            self.forget_views()?;
+            let views = Catalog::views_of(&*snapshot)?;
+            self.catalog = Catalog { names: snapshot.tables(), views, schemas: Vec::new() };
         }
         Ok(self.plans.get(text).cloned())
     }
 
     pub(crate) fn plan(&mut self, statement: Statement, params: &Params) -> Result<Plan> {
-        let snapshot = self.refresh()?;
-        let tables = match self.transactions.is_open() {
-            true => self.shared.write(|writer| Ok(writer.tables()))?,
-            false => snapshot.tables(),
-        };
+        self.refresh()?;
+        let (tables, views) = (self.table_names()?, self.known_views()?);
         let host = Arc::clone(&self.host);
-        Plan::of(statement, params, &tables, &|at| host.instant(at))
+        Plan::of(statement, params, &tables, &views, &|at| host.instant(at))
+    }
+
+    /// The names of the tables, as they are read now.
+    pub(crate) fn table_names(&mut self) -> Result<Vec<TableName>> {
+        match self.transactions.is_open() {
+            true => self.shared.write(|writer| Ok(writer.tables())),
+            false => Ok(self.refresh()?.tables()),
+        }
+    }
+
+    /// The views there are.
+    pub(crate) fn known_views(&mut self) -> Result<Vec<View>> {
+        if !self.table_names()?.iter().any(|table| table.as_str() == VIEWS) {
+            return Ok(Vec::new());
+        }
+        let source = self.shared.add_source(VIEWS, || Source::Now(VIEWS.to_owned()));
+        views::read(&*self.shared.view(VIEWS, &source)?)
     }
 
     pub(crate) fn keep_plan(&mut self, text: &str, plan: Plan) {
@@ -125,11 +144,17 @@ impl Session {
         self.plans.insert(text.to_owned(), Arc::new(plan));
     }
 
-    /// Tables look different from now on.
-    pub(crate) fn forget_plans(&mut self) {
+    /// Tables and views look different from now on.
+    pub(crate) fn forget_plans(&mut self) -> Result<()> {
         self.shared.touch();
         self.plans.clear();
         self.catalog = Catalog::default();
+        self.forget_views()
+    }
+
+    fn forget_views(&mut self) -> Result<()> {
+        self.direct.forget_views()?;
+        self.mirrored.as_mut().map_or(Ok(()), Side::forget_views)
     }
 
     pub(crate) fn begin(&mut self) -> Result<()> {
@@ -150,9 +175,17 @@ impl Session {
 }
 
 impl Catalog {
+    fn views_of(snapshot: &dyn Snapshot) -> Result<Option<Timestamp>> {
+        match snapshot.table(VIEWS) {
+            Ok(table) => Ok(Some(table.version())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the tables still look like this.
     fn is_of(&self, snapshot: &dyn Snapshot) -> Result<bool> {
-        if self.names != snapshot.tables() {
+        if self.names != snapshot.tables() || self.views != Self::views_of(snapshot)? {
             return Ok(false);
         }
         for (name, schema) in &self.schemas {

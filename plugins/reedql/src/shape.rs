@@ -2,24 +2,32 @@
 
 use reedbase_plugin_api::{Outcome, Params, Result};
 
-use crate::cell;
 use crate::ddl::{self, Ddl};
 use crate::plan::Plan;
-use crate::run::{Held, sql_ref};
+use crate::run::Held;
 use crate::script::Statement;
 use crate::session::Session;
+use crate::view_ddl::{self, is_about_view};
 
 impl Session {
     /// CREATE, ALTER and DROP TABLE: in the transaction that is open, or in one of its own.
     pub(crate) fn shape(&mut self, plan: &Plan, params: &Params) -> Result<Outcome> {
-        let ddl = ddl::read(&plan.statement)?;
+        let view = match is_about_view(&plan.statement) {
+            true => Some(view_ddl::read(&plan.statement)?),
+            false => None,
+        };
+        let ddl = if view.is_none() { Some(ddl::read(&plan.statement)?) } else { None };
         self.check_present()?;
         let alone = !self.transactions.is_open();
         if alone {
             self.begin()?;
         }
         let mark = self.shared.write(|writer| Ok(writer.mark()))?;
-        let done = self.reshape(&ddl, plan, params);
+        let done = match (&view, &ddl) {
+            (Some(view), _) => self.reshape_view(view),
+            (None, Some(ddl)) => self.reshape(ddl, plan, params),
+            (None, None) => Ok(Outcome::default()),
+        };
         self.shared.write(|writer| {
             if done.is_err() {
                 writer.go_back(mark)?;
@@ -27,7 +35,7 @@ impl Session {
             writer.release(mark);
             Ok(())
         })?;
-        self.forget_plans();
+        self.forget_plans()?;
         match (alone, done) {
             (true, Ok(mut outcome)) => {
                 outcome.frame = self.transactions.commit(&self.shared)?.frame;
@@ -76,21 +84,7 @@ impl Session {
         let mut held = Held::default();
         self.query(&plan, params, &mut held)?;
         let schema = ddl::schema_of_rows(held.names(), held.rows());
-        let rows = held.rows();
-        self.shared.write(|writer| {
-            writer.create_table(name, &schema)?;
-            for row in rows {
-                let mut cells = vec![None];
-                for (value, column) in row.iter().zip(schema.columns.iter().skip(1)) {
-                    cells.push(cell::write(sql_ref(value), column)?);
-                }
-                let cells: Vec<_> = cells.iter().map(Option::as_deref).collect();
-                writer.insert(name, &cells)?;
-            }
-            Ok(())
-        })?;
-        let mut outcome = Outcome::default();
-        outcome.changed = rows.len() as u64;
-        Ok(outcome)
+        self.shared.write(|writer| writer.create_table(name, &schema))?;
+        self.insert_rows(name, held.rows())
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Side {
 enum Declared {
     Virtual(Arc<Schema>),
     Mirror(Mirror),
+    /// A view, by the statement that made it.
+    View(String),
 }
 
 impl Side {
@@ -45,10 +47,11 @@ impl Side {
 
     /// What the connection knows of the columns of a table.
     pub(crate) fn schema(&self, name: &str) -> Option<&Arc<Schema>> {
-        self.declared.get(name).map(|declared| match declared {
-            Declared::Virtual(schema) => schema,
-            Declared::Mirror(mirror) => &mirror.schema,
-        })
+        match self.declared.get(name)? {
+            Declared::Virtual(schema) => Some(schema),
+            Declared::Mirror(mirror) => Some(&mirror.schema),
+            Declared::View(_) => None,
+        }
     }
 
     /// Sees to it that the connection knows a table as it is now, if only as a virtual one.
@@ -62,6 +65,17 @@ impl Side {
             connection.execute_batch(&format!("CREATE VIRTUAL TABLE main.{quoted} USING {MODULE}"))
         })?;
         self.declared.insert(name.to_owned(), Declared::Virtual(Arc::clone(schema)));
+        Ok(())
+    }
+
+    /// Sees to it that the connection knows a view, made by this statement.
+    pub(crate) fn declare_view(&mut self, name: &str, sql: &str) -> Result<()> {
+        if matches!(self.declared.get(name), Some(Declared::View(known)) if known == sql) {
+            return Ok(());
+        }
+        self.forget(name)?;
+        self.own(|connection| connection.execute_batch(sql))?;
+        self.declared.insert(name.to_owned(), Declared::View(sql.to_owned()));
         Ok(())
     }
 
@@ -120,16 +134,27 @@ impl Side {
     pub(crate) fn mirrors(&mut self) -> impl Iterator<Item = (&String, &mut Mirror)> {
         self.declared.iter_mut().filter_map(|(name, declared)| match declared {
             Declared::Mirror(mirror) => Some((name, mirror)),
-            Declared::Virtual(_) => None,
+            Declared::Virtual(_) | Declared::View(_) => None,
         })
+    }
+
+    /// Forgets all views, which may say something else now.
+    pub(crate) fn forget_views(&mut self) -> Result<()> {
+        let views = self.declared.iter().filter(|(_, known)| matches!(known, Declared::View(_)));
+        let views: Vec<String> = views.map(|(name, _)| name.clone()).collect();
+        views.iter().try_for_each(|name| self.forget(name))
     }
 
     /// Drops a table from what the connection knows.
     pub(crate) fn forget(&mut self, name: &str) -> Result<()> {
-        if self.declared.remove(name).is_some() {
-            self.own(|connection| connection.execute_batch(&drop_table(name)))?;
+        match self.declared.remove(name) {
+            None => Ok(()),
+            Some(Declared::View(_)) => {
+                let sql = format!("DROP VIEW IF EXISTS main.{}", quoted(name));
+                self.own(|connection| connection.execute_batch(&sql))
+            }
+            Some(_) => self.own(|connection| connection.execute_batch(&drop_table(name))),
         }
-        Ok(())
     }
 
     /// Runs statements of our own.
