@@ -134,6 +134,12 @@ pub trait QuerySession: Send {
     /// failed are done; the one that failed did nothing.
     fn run(&mut self, text: &str, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome>;
 
+    /// Looks at the statements of a text without running them: what is wrong is told, and what is known of them is kept.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    fn prepare(&mut self, text: &str) -> Result<()>;
+
     /// How a text would be run, in words, a line each.
     ///
     /// # Errors

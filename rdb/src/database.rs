@@ -13,9 +13,10 @@ use reedbase_kernel::progress::Progress;
 use reedbase_kernel::storage::Storage;
 use reedbase_plugin_api::{Dialect, Error, MergeDriver, Params, Result};
 use reedbase_plugin_reedql::ReedQl;
+use serde::de::DeserializeOwned;
 
 use crate::rows::{QueryRow, QueryRows};
-use crate::session::Session;
+use crate::session::{Prepared, Session};
 
 /// A database: one folder. Cheap to clone, and shared by threads; other processes may have the same folder open.
 ///
@@ -98,6 +99,27 @@ impl Database {
     /// What is wrong with the text, with line and character, or with what it does.
     pub fn query(&self, text: &str, params: impl Into<Params>) -> Result<QueryRows> {
         self.with_session(|session| session.query(text, params))
+    }
+
+    /// The rows of an answer as a type of the caller's, through serde: a struct takes columns by their names, a tuple or a
+    /// single value by their order.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query); a value that does not fit, with its column.
+    pub fn query_as<T: DeserializeOwned>(
+        &self,
+        text: &str,
+        params: impl Into<Params>,
+    ) -> Result<Vec<T>> {
+        self.with_session(|session| session.query_as(text, params))
+    }
+
+    /// Looks at a text once, so that it can be run many times: what is wrong with it is told now.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn prepare(&self, text: &str) -> Result<Prepared> {
+        self.with_session(|session| session.prepare(text))
     }
 
     /// The first row of an answer; `None` if there is none.

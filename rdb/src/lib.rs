@@ -47,6 +47,7 @@ pub use reedbase_plugin_api::{
 };
 
 mod import;
+mod typed;
 mod rows;
 mod session;
 mod database;
@@ -54,4 +55,4 @@ mod database;
 pub use database::{Database, OpenOptions};
 pub use import::{Import, csv};
 pub use rows::{Gather, QueryRow, QueryRows};
-pub use session::Session;
+pub use session::{Prepared, Session};

@@ -4,6 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{Result, RowSink, Value, ValueRef};
+use serde::de::DeserializeOwned;
+
+use crate::typed::typed;
 
 /// All rows of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +38,14 @@ impl QueryRows {
         self.rows.is_empty()
     }
 
+    /// The rows as a type of the caller's: a struct takes columns by their names, a tuple or a single value by their order.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) with the column that does not fit.
+    pub fn typed<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        self.rows.iter().map(|row| typed(&self.columns, row)).collect()
+    }
+
     /// The values, row by row.
     pub fn values(&self) -> &[Vec<Value>] {
         &self.rows
@@ -62,6 +73,14 @@ impl QueryRow {
     /// The values.
     pub fn values(&self) -> &[Value] {
         &self.values
+    }
+
+    /// The row as a type of the caller's: a struct takes columns by their names, a tuple or a single value by their order.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) with the column that does not fit.
+    pub fn typed<T: DeserializeOwned>(&self) -> Result<T> {
+        typed(&self.columns, &self.values)
     }
 
     /// The value of a column, found ignoring ASCII case; `None` if there is no such column.

@@ -1,10 +1,13 @@
 //! A session: several statements, one after the other, and what they read held still in between if they ask for it.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
+use std::sync::Arc;
 
 use reedbase_plugin_api::{
     Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, ValueRef,
 };
+
+use serde::de::DeserializeOwned;
 
 use crate::rows::{Gather, QueryRow, QueryRows};
 
@@ -34,6 +37,42 @@ impl Session {
         let mut rows = Gather::one();
         self.0.run(text, &params.into(), &mut rows)?;
         Ok(rows.finish().into_iter().next())
+    }
+
+    /// The rows of an answer as a type of the caller's, through serde: a struct takes columns by their names, a tuple or a
+    /// single value by their order.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query); a value that does not fit, with its column.
+    pub fn query_as<T: DeserializeOwned>(
+        &mut self,
+        text: &str,
+        params: impl Into<Params>,
+    ) -> Result<Vec<T>> {
+        self.query(text, params)?.typed()
+    }
+
+    /// Hands the rows on one by one, as they are found: memory stays flat where nothing has to be sorted. `Break` ends
+    /// the query.
+    ///
+    /// # Errors
+    /// Those of [`query`](Self::query) and of the act.
+    pub fn for_each(
+        &mut self,
+        text: &str,
+        params: impl Into<Params>,
+        act: impl FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>,
+    ) -> Result<Outcome> {
+        self.0.run(text, &params.into(), &mut Each(act))
+    }
+
+    /// Looks at a text once, so that it can be run many times: what is wrong with it is told now.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn prepare(&mut self, text: &str) -> Result<Prepared> {
+        self.0.prepare(text)?;
+        Ok(Prepared(text.into()))
     }
 
     /// Runs a text for what it does; its rows are passed over.
@@ -97,6 +136,31 @@ impl Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// A text that was looked at. It may be run by any session of the database.
+#[derive(Debug, Clone)]
+pub struct Prepared(Arc<str>);
+
+impl Deref for Prepared {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Hands rows on to a function.
+struct Each<F>(F);
+
+impl<F: FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>> RowSink for Each<F> {
+    fn columns(&mut self, _: &[&str]) -> Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, values: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
+        (self.0)(values)
     }
 }
 

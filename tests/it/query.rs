@@ -214,3 +214,34 @@ fn transactions_that_conflict_say_so() {
     assert!(!other.in_transaction());
     assert_eq!(asked(&mut other, "SELECT n FROM t"), "1");
 }
+
+/// Rows come as the caller's own types, one by one where they are many, and from texts that were looked at before.
+#[test]
+fn rows_are_handed_on_as_they_are_wanted() {
+    let (_folder, database) = database(&[("t", "id,n\n1,10\n2,20\n3,\n")]);
+    let rows: Vec<(i64, Option<i64>)> =
+        database.query_as("SELECT id, n FROM t WHERE id > ?", [1]).unwrap();
+    assert_eq!(rows, [(2, Some(20)), (3, None)]);
+    let error = database.query_as::<(i64, i64)>("SELECT id, n FROM t", ()).unwrap_err();
+    assert!(error.message().contains("column n"), "{error}");
+    let mut session = database.session().unwrap();
+    let mut seen = Vec::new();
+    session
+        .for_each("SELECT id FROM t", (), |row| {
+            seen.push(row[0].to_value());
+            let enough = seen.len() == 2;
+            Ok(if enough {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            })
+        })
+        .unwrap();
+    assert_eq!(seen, [Value::Integer(1), Value::Integer(2)]);
+    let prepared = database.prepare("SELECT n FROM t WHERE id = :id").unwrap();
+    for (id, n) in [(1, 10), (2, 20)] {
+        let params = reedbase::Params::default().with("id", id);
+        assert_eq!(session.query_as::<i64>(&prepared, params).unwrap(), [n]);
+    }
+    assert!(database.prepare("SELECT m FROM t").unwrap_err().is_not_found());
+}

@@ -97,6 +97,19 @@ impl QuerySession for Session {
         Ok(outcome)
     }
 
+    fn prepare(&mut self, text: &str) -> Result<()> {
+        if self.known_plan(text)?.is_some() {
+            return Ok(());
+        }
+        for statement in statements(text)? {
+            let plan = self.plan(statement, &Params::default())?;
+            if matches!(plan.kind, Kind::Read | Kind::Write) && !plan.needs_mirror {
+                self.check(&plan)?;
+            }
+        }
+        Ok(())
+    }
+
     fn explain(&mut self, text: &str, params: &Params) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for statement in statements(text)? {
