@@ -229,15 +229,20 @@ impl std::fmt::Debug for Store {
     }
 }
 
+/// How often something is done again: on a busy machine files may be folded together several times while one reads.
+const RETRIES: usize = 4;
+
 /// Does something again that failed since another process folded files together between our listing them and reading them.
 ///
 /// # Errors
 /// Those of the act.
 pub fn retry<T>(act: impl Fn() -> Result<T>) -> Result<T> {
-    match act() {
-        Err(error) if error.is_corrupt() => {
-            act().map_err(|again| if again.is_corrupt() { error } else { again })
+    let mut result = act();
+    for _ in 0..RETRIES {
+        match result {
+            Err(error) if error.is_corrupt() => result = act(),
+            result => return result,
         }
-        result => result,
     }
+    result
 }

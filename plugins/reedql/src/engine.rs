@@ -34,6 +34,7 @@ impl Session {
             Kind::Begin => self.begin_several().map(done),
             Kind::Commit => self.transactions.commit(&self.shared).map(committed),
             Kind::Rollback => {
+                self.forget_plans()?;
                 self.forget_written();
                 self.transactions.rollback(&self.shared).map(done)
             }
@@ -45,6 +46,7 @@ impl Session {
                 self.transactions.savepoint(name, &self.shared).map(done)
             }
             Kind::RollbackTo(name) => {
+                self.forget_plans()?;
                 self.forget_written();
                 self.transactions.rollback_to(&name, &self.shared).map(done)
             }
@@ -74,9 +76,7 @@ impl Session {
 
 impl QuerySession for Session {
     fn run(&mut self, text: &str, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
-        if !self.transactions.is_open()
-            && let Some(plan) = self.known_plan(text)?
-        {
+        if let Some(plan) = self.known_plan(text)? {
             return self.statement(&plan, params, rows);
         }
         let statements = statements(text)?;
@@ -90,7 +90,7 @@ impl QuerySession for Session {
             let plan = self.plan(statement, params)?;
             outcome = self.statement(&plan, params, rows)?;
             let plain = matches!(plan.kind, Kind::Read | Kind::Write);
-            if alone && plain && plan.lasts() && !self.transactions.is_open() {
+            if alone && plain && plan.lasts() {
                 self.keep_plan(text, plan);
             }
         }

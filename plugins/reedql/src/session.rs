@@ -47,6 +47,8 @@ pub(crate) struct Catalog {
     /// The version of the table of views.
     views: Option<Timestamp>,
     schemas: Vec<(String, Arc<Schema>)>,
+    /// The snapshot of which that is known.
+    looked_at: Option<Arc<dyn Snapshot>>,
 }
 
 /// At most this many plans are kept.
@@ -96,14 +98,19 @@ impl Session {
 
     /// The plan of a text, if it was made when the tables looked as they do now.
     pub(crate) fn known_plan(&mut self, text: &str) -> Result<Option<Arc<Plan>>> {
-        let before = self.shared.generation();
         let snapshot = self.refresh()?;
-        if self.shared.generation() != before && !self.catalog.is_of(&*snapshot)? {
+        let looked = self.catalog.looked_at.as_ref();
+        if looked.is_some_and(|looked| Arc::ptr_eq(looked, &snapshot)) {
+            return Ok(self.plans.get(text).cloned());
+        }
+        if !self.catalog.is_of(&*snapshot)? {
             self.plans.clear();
             self.forget_views()?;
             let views = Catalog::views_of(&*snapshot)?;
-            self.catalog = Catalog { names: snapshot.tables(), views, schemas: Vec::new() };
+            let names = snapshot.tables();
+            self.catalog = Catalog { names, views, ..Catalog::default() };
         }
+        self.catalog.looked_at = Some(snapshot);
         Ok(self.plans.get(text).cloned())
     }
 

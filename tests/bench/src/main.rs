@@ -25,6 +25,7 @@ mod verify;
 mod repair;
 mod replay;
 mod seeds;
+mod query;
 
 use std::path::PathBuf;
 
@@ -58,7 +59,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 21] = [
+const PARTS: [Part; 22] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -73,6 +74,7 @@ const PARTS: [Part; 21] = [
     ("frames", frames::wide),
     ("long", frames::long),
     ("lookup", frames::lookup),
+    ("query", query::reedql),
     ("adopt", outside::edits),
     ("status", outside::status),
     ("verify", verify::speed),
