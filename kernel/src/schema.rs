@@ -127,16 +127,13 @@ fn column_table(column: &Column) -> TomlTable {
     table
 }
 
-/// The text after the table was dropped, or came back.
+/// The text after the table was dropped.
 ///
 /// # Errors
 /// Those of [`parse`].
-pub fn say_dropped(text: &str, dropped: bool) -> Result<String> {
+pub fn say_dropped(text: &str) -> Result<String> {
     let mut document: DocumentMut = text.parse().map_err(|error| not_toml(text, &error))?;
-    match dropped {
-        true => drop(document.insert("dropped", value(true))),
-        false => drop(document.remove("dropped")),
-    }
+    document.insert("dropped", value(true));
     Ok(document.to_string())
 }
 

@@ -51,7 +51,7 @@ impl Transaction {
         let header = now.shape().header().clone();
         let base = Base::parse(header, Arc::clone(now.shape()))?;
         let said = schema_text(now);
-        let text = schema::say_dropped(&said, true)?;
+        let text = schema::say_dropped(&said)?;
         let after = Table::new(Arc::new(base), Timestamp::ZERO).with_schema(Some(text.into()));
         self.put_altered(name, after, Action::DROP)
     }

@@ -64,8 +64,9 @@ impl Database {
             if start == Timestamp::ZERO {
                 continue;
             }
-            TableFile::new(inner, find_known(snapshot.state(), name.as_str())?).remove_old()?;
-            let current = snapshot.table(name.as_str())?;
+            let state = find_known(snapshot.state(), name.as_str())?;
+            TableFile::new(inner, state).remove_old()?;
+            let current = state.table(&inner.store)?;
             report.tables.extend(compact_table(inner, &name, start, current)?);
         }
         report.frames = forget_frames(inner)?;

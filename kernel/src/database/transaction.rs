@@ -351,8 +351,20 @@ impl Transaction {
         let mut names: Vec<_> = known.chain(self.work.keys()).cloned().collect();
         names.sort();
         names.dedup();
-        names.retain(|name| self.table(name.as_str()).is_ok());
+        names.retain(|name| self.is_there(name));
         names
+    }
+
+    /// Whether a table is there and was not dropped. Reads none.
+    fn is_there(&self, name: &TableName) -> bool {
+        let dropped = |table: &Table| {
+            table.rows() == 0 && table.schema().is_some_and(|text| schema::is_dropped(text))
+        };
+        match self.work.get(name) {
+            Some(Work::Whole(whole)) => !dropped(&whole.after),
+            Some(Work::Altered(altered)) => !dropped(altered.edit.table()),
+            _ => self.snapshot.state().table(name).is_some_and(|table| !table.is_dropped()),
+        }
     }
 
     /// How far it has come, to go back to. Cost: the same for any number of changes.

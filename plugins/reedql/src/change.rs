@@ -14,7 +14,6 @@ impl Session {
     /// Begins a transaction of several statements: what they write may be undone.
     pub(crate) fn begin_several(&mut self) -> Result<()> {
         self.begin()?;
-        self.written.clear();
         self.shared.want_written(true);
         Ok(())
     }

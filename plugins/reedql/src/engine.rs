@@ -34,7 +34,7 @@ impl Session {
             Kind::Begin => self.begin_several().map(done),
             Kind::Commit => self.transactions.commit(&self.shared).map(committed),
             Kind::Rollback => {
-                self.forget_plans()?;
+                self.forget_shapes()?;
                 self.forget_written();
                 self.transactions.rollback(&self.shared).map(done)
             }
@@ -46,7 +46,7 @@ impl Session {
                 self.transactions.savepoint(name, &self.shared).map(done)
             }
             Kind::RollbackTo(name) => {
-                self.forget_plans()?;
+                self.forget_shapes()?;
                 self.forget_written();
                 self.transactions.rollback_to(&name, &self.shared).map(done)
             }

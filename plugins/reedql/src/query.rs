@@ -13,6 +13,7 @@ use reedbase_plugin_api::{
 use rusqlite::types::Value as SqlValue;
 
 use crate::cell::CellValue;
+use crate::connection;
 use crate::explain;
 use crate::failure::Failed;
 use crate::mirror::{key_texts, write_back};
@@ -22,7 +23,7 @@ use crate::run::{Stopped, run};
 use crate::script::Kind;
 use crate::session::Session;
 use crate::shared::Source;
-use crate::side::Side;
+use crate::side::{Side, engine_failed};
 
 /// Mirrors may hold so many bytes of tables together.
 const MIRROR_BYTES: u64 = 256 << 20;
@@ -174,7 +175,9 @@ impl Session {
         views: &[(String, Arc<dyn TableView>)],
     ) -> Result<()> {
         if self.mirrored.is_none() {
-            self.mirrored = Some(Side::open(&self.shared, &self.watch)?);
+            let side = Side::open(&self.shared, &self.watch)?;
+            connection::limit(&side.connection, &self.options).map_err(engine_failed)?;
+            self.mirrored = Some(side);
         }
         let most = self.mirror_bytes();
         let Some(side) = &mut self.mirrored else { return Ok(()) };

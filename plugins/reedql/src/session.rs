@@ -28,6 +28,8 @@ pub(crate) struct Session {
     /// The frame that everything is read after, if it is not the newest.
     pub(crate) instant: Option<Timestamp>,
     pub(crate) transactions: Transactions,
+    /// Whether the transaction made, changed or dropped a table or a view.
+    pub(crate) reshaped: bool,
     /// The rows that the transaction wrote, by table, if it has several statements.
     pub(crate) written: HashMap<String, BTreeSet<Vec<String>>>,
     /// How many rows of a table were passed by in scans.
@@ -68,6 +70,7 @@ impl Session {
             snapshot: None,
             instant: None,
             transactions: Transactions::default(),
+            reshaped: false,
             written: HashMap::new(),
             scanned: HashMap::new(),
             options: QueryOptions::default(),
@@ -151,8 +154,14 @@ impl Session {
         self.plans.insert(text.to_owned(), Arc::new(plan));
     }
 
-    /// Tables and views look different from now on.
-    pub(crate) fn forget_plans(&mut self) -> Result<()> {
+    /// If the transaction made, changed or dropped a table or a view, these look different from now on.
+    pub(crate) fn forget_shapes(&mut self) -> Result<()> {
+        if !self.reshaped {
+            return Ok(());
+        }
+        if let Some(side) = &mut self.mirrored {
+            side.forget_mirrors()?;
+        }
         self.shared.touch();
         self.plans.clear();
         self.catalog = Catalog::default();
@@ -168,6 +177,9 @@ impl Session {
         self.check_present()?;
         self.transactions.begin(&*self.host, &self.shared)?;
         self.snapshot = Some(self.shared.snapshot()?);
+        self.written.clear();
+        self.reshaped = false;
+        self.shared.want_written(false);
         Ok(())
     }
 

@@ -35,7 +35,8 @@ impl Session {
             writer.release(mark);
             Ok(())
         })?;
-        self.forget_plans()?;
+        self.reshaped = true;
+        self.forget_shapes()?;
         match (alone, done) {
             (true, Ok(mut outcome)) => {
                 outcome.frame = self.transactions.commit(&self.shared)?.frame;

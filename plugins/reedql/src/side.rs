@@ -145,6 +145,12 @@ impl Side {
         views.iter().try_for_each(|name| self.forget(name))
     }
 
+    /// Forgets all mirrors: a table that is made anew may look like one that is gone.
+    pub(crate) fn forget_mirrors(&mut self) -> Result<()> {
+        let mirrors: Vec<String> = self.mirrors().map(|(name, _)| name.clone()).collect();
+        mirrors.iter().try_for_each(|name| self.forget(name))
+    }
+
     /// Drops a table from what the connection knows.
     pub(crate) fn forget(&mut self, name: &str) -> Result<()> {
         match self.declared.remove(name) {
