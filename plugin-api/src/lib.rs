@@ -4,7 +4,7 @@
 //! things ([`Timestamp`], [`FrameId`], [`TableName`]), what a cell means ([`Value`]), what a table
 //! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
 //! did to one table ([`Changeset`]), how things fail ([`Error`]), what is measured ([`Metric`]), and the traits a plugin may
-//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`], [`Dialect`]). A plugin reads by [`Snapshot`] and [`TableView`].
+//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`], [`IndexKind`], [`Dialect`]). A plugin reads by [`Snapshot`] and [`TableView`].
 //!
 //! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
 //! generics, no async, no borrow that outlives a call. That is what lets a frozen binary interface be
@@ -19,6 +19,8 @@ mod id;
 mod value;
 pub mod row;
 mod schema;
+pub mod sql;
+mod index;
 mod changeset;
 mod metric;
 mod codec;
@@ -37,6 +39,9 @@ pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
 pub use host::{Committed, Host, Writer};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
+pub use index::{
+    Changes, Entries, Index, IndexKind, IndexSearch, IndexView, IndexedColumn, Keys, Range,
+};
 pub use merge::{Decision, MergeCell, MergeDriver};
 pub use metric::{Metric, MetricKind, Unit};
 pub use nearest::nearest;
@@ -44,5 +49,7 @@ pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink, Translated,
 };
 pub use read::{Computed, Snapshot, TableView};
-pub use schema::{Column, ColumnStep, ColumnType, KeyRule, LineEnd, Schema};
+pub use schema::{
+    Column, ColumnStep, ColumnType, IndexColumn, IndexSpec, KeyRule, LineEnd, Schema,
+};
 pub use value::{Value, ValueRef};

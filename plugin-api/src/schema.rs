@@ -14,6 +14,8 @@ pub struct Schema {
     pub line_end: LineEnd,
     /// The columns, in the order of the file.
     pub columns: Vec<Column>,
+    /// The indices.
+    pub indices: Vec<IndexSpec>,
     /// Whether the table was dropped: it has no rows and is not seen, but it has a past.
     pub dropped: bool,
 }
@@ -41,6 +43,39 @@ pub struct Column {
     pub generated: Option<KeyRule>,
     /// Whether `SELECT *` leaves it out, and an INSERT need not name it.
     pub hidden: bool,
+}
+
+/// What is said of an index in `schema.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexSpec {
+    /// The name: no two indices of a database have the same.
+    pub name: String,
+    /// The id of its kind.
+    pub using: String,
+    /// What is indexed.
+    pub columns: Vec<IndexColumn>,
+    /// Whether no two rows may have the same values; a row with a NULL among them does not count.
+    pub unique: bool,
+    /// Whether rows are left out in which all these columns are NULL.
+    pub sparse: bool,
+}
+
+impl IndexSpec {
+    /// An index of a kind, of columns as they are.
+    pub fn new(name: impl Into<String>, using: impl Into<String>, columns: &[&str]) -> Self {
+        let column = |name: &&str| IndexColumn { name: (*name).to_owned(), nocase: false };
+        let columns = columns.iter().map(column).collect();
+        Self { name: name.into(), using: using.into(), columns, unique: false, sparse: false }
+    }
+}
+
+/// A column of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexColumn {
+    /// The name of the column.
+    pub name: String,
+    /// Whether capital letters of ASCII count as small ones.
+    pub nocase: bool,
 }
 
 /// A change of the columns of a table.
@@ -201,7 +236,7 @@ impl LineEnd {
 impl Schema {
     /// A schema with these columns, in the order of the file.
     pub fn new(delimiter: u8, line_end: LineEnd, columns: Vec<Column>) -> Self {
-        Self { delimiter, line_end, columns, dropped: false }
+        Self { delimiter, line_end, columns, indices: Vec::new(), dropped: false }
     }
 
     /// The positions of the key's columns, in the order of the file.

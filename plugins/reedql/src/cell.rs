@@ -1,4 +1,4 @@
-//! From a cell to a value of SQL, and back: the one mapping that both access paths use.
+//! Values of cells on their way to SQLite and back. What value a cell has, `plugin-api` says: indices use the same mapping.
 //!
 //! ```text
 //! type        declared as            a cell is                         written as
@@ -21,25 +21,18 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reedbase_plugin_api::row::RawCell;
+use reedbase_plugin_api::sql::{CellValue, Number};
 use reedbase_plugin_api::{Column, ColumnType, Error, Result};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
-use crate::number::Number;
-
-/// A value of SQL, as a cell holds it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum CellValue<'a> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(Cow<'a, [u8]>),
-    Blob(Vec<u8>),
+/// A value of a cell, as SQLite takes it.
+pub(crate) trait AsSql {
+    /// The same value.
+    fn as_sql(&self) -> ValueRef<'_>;
 }
 
-impl CellValue<'_> {
-    /// The same, as SQLite takes it.
-    pub(crate) fn as_sql(&self) -> ValueRef<'_> {
+impl AsSql for CellValue<'_> {
+    fn as_sql(&self) -> ValueRef<'_> {
         match self {
             Self::Null => ValueRef::Null,
             Self::Integer(value) => ValueRef::Integer(*value),
@@ -50,9 +43,13 @@ impl CellValue<'_> {
     }
 }
 
-impl ToSql for CellValue<'_> {
+/// A value of a cell on its way to SQLite.
+#[derive(Debug)]
+pub(crate) struct Given<'a>(pub(crate) CellValue<'a>);
+
+impl ToSql for Given<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(self.as_sql()))
+        Ok(ToSqlOutput::Borrowed(self.0.as_sql()))
     }
 }
 
@@ -66,67 +63,6 @@ pub(crate) fn declaration(kind: ColumnType) -> &'static str {
         ColumnType::Binary => "BLOB",
         _ => "TEXT",
     }
-}
-
-/// What SQLite does to values of a column before it compares them with others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Affinity {
-    Text,
-    Numeric,
-    Real,
-    Blob,
-}
-
-/// The affinity of a column.
-pub(crate) fn affinity(kind: ColumnType) -> Affinity {
-    match kind {
-        ColumnType::Integer | ColumnType::Boolean => Affinity::Numeric,
-        ColumnType::Float => Affinity::Real,
-        ColumnType::Binary => Affinity::Blob,
-        _ => Affinity::Text,
-    }
-}
-
-/// The value of a cell.
-pub(crate) fn read(cell: RawCell<'_>, kind: ColumnType) -> CellValue<'_> {
-    if cell.is_null() { CellValue::Null } else { read_content(cell.content(), kind) }
-}
-
-/// The value of a cell with this text.
-pub(crate) fn read_text(text: &str, kind: ColumnType) -> CellValue<'_> {
-    read_content(Cow::Borrowed(text.as_bytes()), kind)
-}
-
-fn read_content(content: Cow<'_, [u8]>, kind: ColumnType) -> CellValue<'_> {
-    match kind {
-        ColumnType::Integer => read_number(content),
-        ColumnType::Float => match number(&content) {
-            Some(number) => CellValue::Real(number.real()),
-            None => CellValue::Text(content),
-        },
-        ColumnType::Boolean => match &*content {
-            b"true" => CellValue::Integer(1),
-            b"false" => CellValue::Integer(0),
-            _ => read_number(content),
-        },
-        ColumnType::Binary => match BASE64.decode(&content) {
-            Ok(bytes) => CellValue::Blob(bytes),
-            Err(_) => CellValue::Text(content),
-        },
-        _ => CellValue::Text(content),
-    }
-}
-
-fn read_number(content: Cow<'_, [u8]>) -> CellValue<'_> {
-    match number(&content).map(Number::whole) {
-        Some(Number::Integer(integer)) => CellValue::Integer(integer),
-        Some(Number::Real(real)) => CellValue::Real(real),
-        None => CellValue::Text(content),
-    }
-}
-
-fn number(content: &[u8]) -> Option<Number> {
-    Number::parse(std::str::from_utf8(content).ok()?)
 }
 
 /// The text of the cell that a value becomes; `None` is NULL. Whether it is of the type is not looked at here.
@@ -194,7 +130,7 @@ mod tests {
     use reedbase_plugin_api::row;
 
     fn value(text: &str, kind: ColumnType) -> CellValue<'_> {
-        read(row::cells(text.as_bytes(), b'|').next().unwrap(), kind)
+        CellValue::read(row::cells(text.as_bytes(), b'|').next().unwrap(), kind)
     }
 
     #[test]
@@ -270,7 +206,8 @@ mod tests {
             for cell in cells {
                 let read = value(cell, kind);
                 sqlite.execute("DELETE FROM t", []).unwrap();
-                sqlite.execute("INSERT INTO t VALUES (?)", [&read]).unwrap();
+                let given = Given(read.clone());
+                sqlite.execute("INSERT INTO t VALUES (?)", [&given]).unwrap();
                 sqlite
                     .query_row("SELECT v FROM t", [], |row| {
                         assert_eq!(row.get_ref(0).unwrap(), read.as_sql(), "{cell} {kind}");
@@ -278,6 +215,78 @@ mod tests {
                     })
                     .unwrap();
             }
+        }
+    }
+
+    /// What SQLite makes of texts in a column of a type is what we make of them.
+    #[test]
+    fn numbers_are_what_sqlite_takes_for_numbers() {
+        let sqlite = rusqlite::Connection::open_in_memory().unwrap();
+        sqlite.execute_batch("CREATE TABLE t (i INTEGER, r REAL)").unwrap();
+        let texts = [
+            "0",
+            "-0",
+            "+5",
+            "007",
+            " 12 ",
+            "12 x",
+            "\t3\n",
+            "1.0",
+            "1.",
+            ".5",
+            ".",
+            "-.5e1",
+            "1e3",
+            "1e",
+            "1e+",
+            "1E-2",
+            "0x10",
+            "inf",
+            "NaN",
+            "infinity",
+            "1_000",
+            "",
+            " ",
+            "-",
+            "--1",
+            "9223372036854775807",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "1e999",
+            "-1e999",
+            "123456789012345678901234567890",
+            "0.1",
+            "1.5e300",
+            "5e-324",
+            "9007199254740993",
+            "1 2",
+            "1\u{a0}",
+            "٣",
+            "1e5 ",
+            "+.0",
+            "9.999999999999999999999",
+            "\x0b7\x0c",
+        ];
+        for text in texts {
+            let mut insert =
+                sqlite.prepare_cached("REPLACE INTO t (rowid, i, r) VALUES (1, ?1, ?1)");
+            insert.as_mut().unwrap().execute([text]).unwrap();
+            let read = |column: &str| {
+                let value =
+                    sqlite.query_row(&format!("SELECT {column} FROM t"), [], |row| row.get(0));
+                value.unwrap()
+            };
+            let number = Number::parse(text);
+            let integer: rusqlite::types::Value = match number.map(Number::whole) {
+                Some(Number::Integer(integer)) => integer.into(),
+                Some(Number::Real(real)) => real.into(),
+                None => text.to_owned().into(),
+            };
+            let real = match number {
+                Some(number) => number.real().into(),
+                None => text.to_owned().into(),
+            };
+            assert_eq!((integer, real), (read("i"), read("r")), "{text:?}");
         }
     }
 }

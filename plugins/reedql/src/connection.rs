@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use reedbase_plugin_api::sql::compare_decimals;
 use reedbase_plugin_api::{Interrupt, QueryOptions};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
@@ -12,7 +13,6 @@ use rusqlite::limits::Limit;
 use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags, Result};
 
-use crate::decimal;
 use crate::mirror::TOUCHED;
 use crate::shared::Shared;
 use crate::virtual_table::{MODULE, TABLES};
@@ -31,7 +31,7 @@ pub(crate) fn open(shared: &Arc<Shared>) -> Result<Connection> {
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY")?;
     connection.set_prepared_statement_cache_capacity(PLANS);
-    connection.create_collation("decimal", decimal::compare)?;
+    connection.create_collation("decimal", compare_decimals)?;
     connection.execute_batch("PRAGMA recursive_triggers = 1")?;
     let noting = Arc::clone(shared);
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;

@@ -5,8 +5,6 @@
 
 mod tokens;
 mod script;
-mod number;
-mod decimal;
 mod cell;
 mod declare;
 mod rewrite;

@@ -15,12 +15,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reedbase_plugin_api::row;
+use reedbase_plugin_api::sql::CellValue;
 use reedbase_plugin_api::{
     Batch, ColumnType, Error, KeyRule, Result, Schema, TableView, Timestamp, Writer,
 };
 use rusqlite::{Connection, Statement};
 
-use crate::cell::{self, CellValue, declaration};
+use crate::cell::{self, AsSql, Given, declaration};
 use crate::declare::quoted;
 
 /// A native table.
@@ -143,7 +144,7 @@ fn is_rowid(view: &dyn TableView) -> Result<bool> {
         next = view.scan(from, BATCH, &mut batch)?;
         for (_, row) in batch.iter() {
             let cell = row::cells(row, view.shape().delimiter()).nth(key);
-            let value = cell.map(|cell| cell::read(cell, ColumnType::Integer));
+            let value = cell.map(|cell| CellValue::read(cell, ColumnType::Integer));
             if !matches!(value, Some(CellValue::Integer(_))) {
                 return Ok(false);
             }
@@ -183,7 +184,7 @@ fn create(name: &str, schema: &Schema, rowid: bool) -> String {
 
 /// A cell as a literal of SQL.
 fn literal(text: &str, kind: ColumnType) -> String {
-    match cell::read_text(text, kind) {
+    match CellValue::of_text(text, kind) {
         CellValue::Integer(value) => value.to_string(),
         CellValue::Real(value) => format!("{value:?}"),
         CellValue::Blob(bytes) => {
@@ -226,7 +227,7 @@ fn triggers(name: &str, schema: &Schema) -> String {
 fn bind_row(insert: &mut Statement<'_>, row: &[u8], view: &dyn TableView) -> rusqlite::Result<()> {
     let cells = row::cells(row, view.shape().delimiter());
     for ((at, column), cell) in (1..).zip(&view.schema().columns).zip(cells) {
-        insert.raw_bind_parameter(at, cell::read(cell, column.kind))?;
+        insert.raw_bind_parameter(at, Given(CellValue::read(cell, column.kind)))?;
     }
     Ok(())
 }
@@ -262,7 +263,7 @@ fn bind_key(
 ) -> rusqlite::Result<()> {
     let columns = schema.key().into_iter().filter_map(|at| schema.columns.get(at));
     for ((at, column), text) in (1..).zip(columns).zip(key) {
-        statement.raw_bind_parameter(at, cell::read_text(text, column.kind))?;
+        statement.raw_bind_parameter(at, Given(CellValue::of_text(text, column.kind)))?;
     }
     Ok(())
 }
@@ -298,7 +299,7 @@ pub(crate) fn write_back(
                 for (at, column) in schema.columns.iter().enumerate() {
                     let value = row.get_ref(at).map_err(failed)?;
                     let stays = old.next().is_some_and(|old| {
-                        before.is_some() && cell::read(old, column.kind).as_sql() == value
+                        before.is_some() && CellValue::read(old, column.kind).as_sql() == value
                     });
                     if !stays {
                         cells.push((at, cell::write(value, column)?.map(Cow::into_owned)));

@@ -5,10 +5,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reedbase_plugin_api::ColumnType;
+use reedbase_plugin_api::sql::{Affinity, Number};
 use rusqlite::types::ValueRef;
-
-use crate::cell::{Affinity, affinity};
-use crate::number::Number;
 
 /// The keys that a value may be equal to.
 #[derive(Debug, PartialEq)]
@@ -27,7 +25,7 @@ pub(crate) fn probe(value: ValueRef<'_>, kind: ColumnType, plain: bool) -> Probe
         Number::Integer(integer) if plain => Probe::Text(integer.to_string()),
         _ => Probe::Anything,
     };
-    match (value, affinity(kind)) {
+    match (value, Affinity::of(kind)) {
         (ValueRef::Null, _) => Probe::Nothing,
         (ValueRef::Blob(bytes), Affinity::Blob) => Probe::Text(BASE64.encode(bytes)),
         (ValueRef::Blob(_), _) => Probe::Nothing,

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use reedbase_plugin_api::sql::CellValue;
 use reedbase_plugin_api::{
     Error, ErrorKind, Outcome, Params, QueryPath, Result, RowSink, TableView,
 };
 use rusqlite::types::Value as SqlValue;
 
-use crate::cell::CellValue;
 use crate::connection;
 use crate::explain;
 use crate::failure::Failed;

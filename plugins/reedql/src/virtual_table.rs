@@ -22,6 +22,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use reedbase_plugin_api::row::{self, RawCell};
+use reedbase_plugin_api::sql::CellValue;
 use reedbase_plugin_api::{Batch, Bytes, ColumnType, Error, Schema, TableView};
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{
@@ -30,7 +31,7 @@ use rusqlite::vtab::{
 };
 
 use crate::access::{self, BY_KEY};
-use crate::cell;
+use crate::cell::{self, AsSql, Given};
 use crate::declare::declare;
 use crate::probe::{Probe, probe};
 use crate::shared::{Shared, Source};
@@ -151,7 +152,7 @@ impl UpdateVTab<'static> for VirtualTable {
             let mut cells = Vec::new();
             for (((at, column), old), new) in columns.zip(old).zip(args.iter().skip(2)) {
                 // A cell whose value stays keeps its bytes.
-                if cell::read(old, column.kind).as_sql() != new {
+                if CellValue::read(old, column.kind).as_sql() != new {
                     cells.push((at, cell::write(new, column)?));
                 }
             }
@@ -309,7 +310,7 @@ impl Cursor {
             return context.set_result(rusqlite::types::Null);
         };
         let kind = self.view.schema().columns.get(column).map_or(ColumnType::String, |c| c.kind);
-        context.set_result(cell::read(cell, kind))
+        context.set_result(Given(CellValue::read(cell, kind)))
     }
 }
 

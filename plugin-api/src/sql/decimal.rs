@@ -11,7 +11,7 @@ struct Decimal {
 }
 
 /// How two texts compare.
-pub(crate) fn compare(one: &str, other: &str) -> Ordering {
+pub fn compare_decimals(one: &str, other: &str) -> Ordering {
     match (Decimal::parse(one), Decimal::parse(other)) {
         (Some(one), Some(other)) => one.cmp(&other),
         (Some(_), None) => Ordering::Less,
@@ -20,7 +20,41 @@ pub(crate) fn compare(one: &str, other: &str) -> Ordering {
     }
 }
 
+/// Adds bytes that compare as the text does by this collation.
+pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
+    match std::str::from_utf8(text).ok().and_then(Decimal::parse) {
+        Some(decimal) => decimal.encode(out),
+        None => {
+            out.push(TEXT);
+            super::order::put_text(text, out);
+        }
+    }
+}
+
+/// What stands before a number below zero, zero, a number above it, and another text.
+const BELOW: u8 = 1;
+const ZERO: u8 = 2;
+const ABOVE: u8 = 3;
+const TEXT: u8 = 4;
+
 impl Decimal {
+    /// The sign, the exponent, and the digits with an end mark; all of it turned round below zero.
+    fn encode(&self, out: &mut Vec<u8>) {
+        if self.digits.is_empty() {
+            return out.push(ZERO);
+        }
+        out.push(if self.negative { BELOW } else { ABOVE });
+        let from = out.len();
+        out.extend(super::order::integer_bytes(self.exponent));
+        out.extend_from_slice(&self.digits);
+        out.push(0);
+        if self.negative {
+            for byte in out.iter_mut().skip(from) {
+                *byte = !*byte;
+            }
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         let negative = text.starts_with('-');
@@ -63,6 +97,12 @@ impl Decimal {
 mod tests {
     use super::*;
 
+    fn encoded(text: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(text.as_bytes(), &mut out);
+        out
+    }
+
     #[test]
     fn decimals_compare_as_numbers_and_stand_before_texts() {
         let ascending = [
@@ -86,13 +126,15 @@ mod tests {
         ];
         for (at, one) in ascending.iter().enumerate() {
             for (to, other) in ascending.iter().enumerate() {
-                assert_eq!(compare(one, other), at.cmp(&to), "{one} {other}");
+                assert_eq!(compare_decimals(one, other), at.cmp(&to), "{one} {other}");
+                assert_eq!(encoded(one).cmp(&encoded(other)), at.cmp(&to), "{one} {other}");
             }
         }
         for (one, other) in
             [("1.10", "1.1"), ("-0", "0.00"), ("+5", "05"), ("100", "1E2"), (" 1", "1 ")]
         {
-            assert_eq!(compare(one, other), Ordering::Equal, "{one} {other}");
+            assert_eq!(compare_decimals(one, other), Ordering::Equal, "{one} {other}");
+            assert_eq!(encoded(one), encoded(other), "{one} {other}");
         }
     }
 }

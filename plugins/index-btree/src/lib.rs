@@ -1,0 +1,53 @@
+//! The index kind `btree`: one column, in order. It finds equal values, ranges and beginnings of texts.
+//!
+//! Entries stand sorted in a [run](run::Run), a piece of memory that is searched by halving; what changed since it was made
+//! stands in a tree beside it. When that has grown to a quarter of the run, both become another run. So a change costs
+//! O(log n), and a search reads memory that lies close together.
+
+#![forbid(unsafe_code)]
+
+mod run;
+mod tree;
+mod search;
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Bytes, Entries, Index, IndexKind, Result};
+
+pub use tree::Tree;
+
+/// The kind `btree`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BTreeKind;
+
+impl IndexKind for BTreeKind {
+    fn id(&self) -> &str {
+        "btree"
+    }
+
+    fn max_columns(&self) -> usize {
+        1
+    }
+
+    fn is_ordered(&self) -> bool {
+        true
+    }
+
+    fn build(&self, entries: &Entries) -> Result<Arc<dyn Index>> {
+        Ok(Arc::new(Tree::build(entries)?))
+    }
+
+    fn open(&self, bytes: Bytes) -> Result<Arc<dyn Index>> {
+        Ok(Arc::new(Tree::open(bytes)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_conforms() {
+        reedbase_plugin_index_kit::conform(&BTreeKind);
+    }
+}

@@ -1,0 +1,75 @@
+//! A run, and what changed since.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Bytes, Changes, Entries, Index, IndexSearch, Range, Result};
+use reedbase_plugin_index_kit::Overlay;
+
+use crate::run::Run;
+use crate::search::Search;
+
+/// An index in order. Its entries may have values of any number of columns.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub(crate) run: Arc<Run>,
+    pub(crate) overlay: Overlay,
+}
+
+/// Fewer changes than these stay beside the run, however small it is.
+const CHANGES_MIN: usize = 1024;
+
+impl Tree {
+    /// The index of these entries. Cost: O(n log n).
+    ///
+    /// # Errors
+    /// [`Limit`](reedbase_plugin_api::ErrorKind::Limit) beyond 4 GiB.
+    pub fn build(entries: &Entries) -> Result<Self> {
+        Ok(Self { run: Arc::new(Run::build(entries)?), overlay: Overlay::default() })
+    }
+
+    /// The index that was written. Cost: one of sixteen entries is looked at.
+    ///
+    /// # Errors
+    /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if the bytes are no index.
+    pub fn open(bytes: Bytes) -> Result<Self> {
+        Ok(Self { run: Arc::new(Run::open(bytes)?), overlay: Overlay::default() })
+    }
+
+    fn merged(&self) -> Result<Run> {
+        Run::of_sorted(&self.overlay.merged(self.run.iter())?)
+    }
+}
+
+impl Index for Tree {
+    fn len(&self) -> u64 {
+        (self.run.len() + self.overlay.added_count() - self.overlay.removed_count()) as u64
+    }
+
+    fn byte_count(&self) -> u64 {
+        // A node of the overlay takes about as much.
+        let changes = (self.overlay.added_count() + self.overlay.removed_count()) * 128;
+        (self.run.bytes().len() + self.run.fence_bytes() + changes) as u64
+    }
+
+    fn with(&self, changes: &Changes) -> Result<Arc<dyn Index>> {
+        let overlay = self.overlay.with(changes);
+        let after = Self { run: Arc::clone(&self.run), overlay };
+        let count = after.overlay.added_count() + after.overlay.removed_count();
+        if count <= CHANGES_MIN.max(after.run.len() / 4) {
+            return Ok(Arc::new(after));
+        }
+        Ok(Arc::new(Self { run: Arc::new(after.merged()?), overlay: Overlay::default() }))
+    }
+
+    fn search(self: Arc<Self>, range: &Range) -> Box<dyn IndexSearch> {
+        Box::new(Search::new(self, range))
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self.overlay.is_empty() {
+            true => self.run.bytes().to_vec(),
+            // Entries that fitted into memory fit into one piece of it, or the index is done without.
+            false => self.merged().map(|run| run.bytes().to_vec()).unwrap_or_default(),
+        }
+    }
+}
