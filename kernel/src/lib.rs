@@ -29,6 +29,7 @@ pub mod history;
 pub mod store;
 pub mod state;
 pub mod database;
+pub mod index;
 pub mod host;
 pub mod verify;
 pub mod repair;

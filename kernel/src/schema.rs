@@ -1,6 +1,6 @@
 //! `schema.toml`: what a person reads and changes about a table.
 
-use reedbase_plugin_api::{Column, Error, LineEnd, Result, Schema};
+use reedbase_plugin_api::{Column, Error, IndexColumn, IndexSpec, LineEnd, Result, Schema};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table as TomlTable, Value, value};
 
 /// Reads a schema.
@@ -27,7 +27,41 @@ pub fn parse(text: &str) -> Result<Schema> {
             .help("write `primary_key = true` under at least one column"));
     }
     let dropped = document.get("dropped").and_then(Item::as_bool).unwrap_or(false);
-    Ok(Schema { delimiter, line_end, columns, dropped })
+    let indices = document.get("indices").and_then(Item::as_array_of_tables);
+    let indices = indices.into_iter().flat_map(ArrayOfTables::iter).map(index);
+    let indices = indices.collect::<Result<Vec<_>>>()?;
+    Ok(Schema { delimiter, line_end, columns, indices, dropped })
+}
+
+fn index(table: &TomlTable) -> Result<IndexSpec> {
+    let text = |key: &str| table.get(key).and_then(Item::as_str).map(str::to_owned);
+    let flag = |key: &str| table.get(key).and_then(Item::as_bool).unwrap_or(false);
+    let name = text("name").ok_or_else(|| Error::invalid("an index has no name"))?;
+    let wrong = |what: &str| Error::invalid(format!("the index {name} {what}"));
+    let names = |key: &str| -> Result<Vec<String>> {
+        let Some(item) = table.get(key) else { return Ok(Vec::new()) };
+        let texts = item.as_array().into_iter().flatten();
+        let texts: Vec<_> = texts.filter_map(|item| item.as_str().map(str::to_owned)).collect();
+        match item.as_array().map(toml_edit::Array::len) == Some(texts.len()) {
+            true => Ok(texts),
+            false => Err(wrong(&format!("needs a list of names in `{key}`"))),
+        }
+    };
+    let (columns, nocase) = (names("columns")?, names("nocase")?);
+    if columns.is_empty() {
+        return Err(wrong("names no columns").help("write columns = [\"name\"]"));
+    }
+    let column = |name: String| {
+        let nocase = nocase.iter().any(|known| known.eq_ignore_ascii_case(&name));
+        IndexColumn { name, nocase }
+    };
+    Ok(IndexSpec {
+        using: text("using").ok_or_else(|| wrong("does not say its kind in `using`"))?,
+        columns: columns.into_iter().map(column).collect(),
+        unique: flag("unique"),
+        sparse: flag("sparse"),
+        name,
+    })
 }
 
 fn not_toml(text: &str, error: &toml_edit::TomlError) -> Error {
@@ -92,7 +126,55 @@ pub fn to_text(schema: &Schema) -> String {
     }
     let columns: ArrayOfTables = schema.columns.iter().map(column_table).collect();
     document.insert("columns", Item::ArrayOfTables(columns));
+    put_indices(&mut document, &schema.indices);
     document.to_string()
+}
+
+fn put_indices(document: &mut DocumentMut, indices: &[IndexSpec]) {
+    let known = document.remove("indices");
+    let known = known.as_ref().and_then(Item::as_array_of_tables);
+    let known = |spec: &IndexSpec| {
+        let mut tables = known.into_iter().flat_map(ArrayOfTables::iter);
+        tables.find(|table| index(table).is_ok_and(|known| known == *spec)).cloned()
+    };
+    let tables = indices.iter().map(|spec| known(spec).unwrap_or_else(|| index_table(spec)));
+    let mut tables: Vec<TomlTable> = tables.collect();
+    // They stand behind the columns.
+    for (position, table) in (1_000_000..).zip(&mut tables) {
+        table.set_position(Some(position));
+    }
+    if !tables.is_empty() {
+        document.insert("indices", Item::ArrayOfTables(tables.into_iter().collect()));
+    }
+}
+
+fn index_table(spec: &IndexSpec) -> TomlTable {
+    let mut table = TomlTable::new();
+    table.insert("name", value(&spec.name));
+    table.insert("using", value(&spec.using));
+    let list = |columns: &mut dyn Iterator<Item = &IndexColumn>| {
+        value(columns.map(|column| column.name.as_str()).collect::<toml_edit::Array>())
+    };
+    table.insert("columns", list(&mut spec.columns.iter()));
+    if spec.columns.iter().any(|column| column.nocase) {
+        table.insert("nocase", list(&mut spec.columns.iter().filter(|column| column.nocase)));
+    }
+    for (key, said) in [("unique", spec.unique), ("sparse", spec.sparse)] {
+        if said {
+            table.insert(key, value(true));
+        }
+    }
+    table
+}
+
+/// The text after the table got these indices; what was written about those that stay is kept.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn say_indices(text: &str, indices: &[IndexSpec]) -> Result<String> {
+    let mut document: DocumentMut = text.parse().map_err(|error| not_toml(text, &error))?;
+    put_indices(&mut document, indices);
+    Ok(document.to_string())
 }
 
 fn line_end(schema: &Schema) -> &'static str {
@@ -239,9 +321,36 @@ mod tests {
                     ..column("c", ColumnType::String, false)
                 },
             ],
+            indices: vec![
+                IndexSpec::new("plain", "hash", &["id"]),
+                IndexSpec {
+                    columns: vec![
+                        IndexColumn { name: "c".into(), nocase: true },
+                        IndexColumn { name: "id".into(), nocase: false },
+                    ],
+                    unique: true,
+                    sparse: true,
+                    ..IndexSpec::new("all", "composite", &[])
+                },
+            ],
             dropped: true,
         };
         assert_eq!(parse(&to_text(&schema)).unwrap(), schema);
+    }
+
+    #[test]
+    fn indices_come_and_go_and_comments_stay() {
+        let text = "[[columns]] # the key\nname = \"id\"\nprimary_key = true\n\n\
+            [[indices]] # for the start page\nname = \"a\"\nusing = \"hash\"\ncolumns = [\"id\"]\n";
+        let mut indices = parse(text).unwrap().indices;
+        assert_eq!(say_indices(text, &indices).unwrap(), text);
+        indices.push(IndexSpec::new("b", "btree", &["id"]));
+        let more = say_indices(text, &indices).unwrap();
+        assert!(more.starts_with(text), "{more}");
+        assert_eq!(parse(&more).unwrap().indices, indices);
+        assert_eq!(say_indices(&more, &indices[..1]).unwrap(), text);
+        let none = say_indices(text, &[]).unwrap();
+        assert!(!none.contains("indices") && none.contains("# the key"), "{none}");
     }
 
     #[test]
@@ -270,7 +379,7 @@ mod tests {
 
     #[test]
     fn bad_schemas_say_what_is_wrong() {
-        let message = |text| parse(text).unwrap_err().to_string();
+        let message = |text: &str| parse(text).unwrap_err().to_string();
         assert!(message("x = ").starts_with("line 1: the schema is not TOML"));
         assert_eq!(message(""), "the schema has no [[columns]]");
         assert_eq!(message("delimiter = \"ab\""), "`delimiter` must be one ASCII character");
@@ -278,6 +387,19 @@ mod tests {
         assert_eq!(
             message("[[columns]]\nname = \"a\"\nmerge = 1"),
             "column a: `merge` must be a text"
+        );
+        let index = |rest: &str| {
+            message(&format!("[[columns]]\nname = \"a\"\nprimary_key = true\n[[indices]]\n{rest}"))
+        };
+        assert_eq!(index(""), "an index has no name");
+        assert_eq!(index("name = \"i\""), "the index i names no columns");
+        assert_eq!(
+            index("name = \"i\"\ncolumns = [1]"),
+            "the index i needs a list of names in `columns`"
+        );
+        assert_eq!(
+            index("name = \"i\"\ncolumns = [\"a\"]"),
+            "the index i does not say its kind in `using`"
         );
         assert_eq!(
             message("[[columns]]\nname = \"a\"\ntype = \"int\""),

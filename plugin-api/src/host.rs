@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ColumnStep, Result, Schema, Snapshot, TableName, TableView, Timestamp};
+use crate::{ColumnStep, IndexSpec, Result, Schema, Snapshot, TableName, TableView, Timestamp};
 
 /// The database, as a plugin sees it.
 pub trait Host: Send + Sync {
@@ -42,7 +42,7 @@ pub trait Writer: Send {
     /// Gives the texts of its key.
     ///
     /// # Errors
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the key is taken, [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if the key is taken, or a value that must be unique; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a
     /// text that is not of its type or a value that is missing.
     fn insert(&mut self, table: &str, cells: &[Option<&str>]) -> Result<Vec<String>>;
 
@@ -82,6 +82,26 @@ pub trait Writer: Send {
     /// [`NotFound`](crate::ErrorKind::NotFound) for table or column, [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for a
     /// name that is taken.
     fn alter_table(&mut self, name: &str, step: &ColumnStep) -> Result<()>;
+
+    /// Makes an index of a table.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table, a column or the kind,
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the name, or if it is to be unique and two rows have the same
+    /// values.
+    fn create_index(&mut self, table: &str, index: &IndexSpec) -> Result<()>;
+
+    /// Drops an index.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name.
+    fn drop_index(&mut self, name: &str) -> Result<()>;
+
+    /// Whether a table has an index of this name.
+    ///
+    /// # Errors
+    /// Damage of a schema.
+    fn has_index(&self, name: &str) -> Result<bool>;
 
     /// The names of the tables, as the changes so far left them, sorted.
     fn tables(&self) -> Vec<TableName>;

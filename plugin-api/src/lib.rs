@@ -48,7 +48,7 @@ pub use nearest::nearest;
 pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink, Translated,
 };
-pub use read::{Computed, Snapshot, TableView};
+pub use read::{Computed, RowSearch, Snapshot, TableView};
 pub use schema::{
     Column, ColumnStep, ColumnType, IndexColumn, IndexSpec, KeyRule, LineEnd, Schema,
 };

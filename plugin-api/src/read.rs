@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Batch, Result, Schema, Shape, TableName, Timestamp};
+use crate::{Batch, IndexView, Range, Result, Schema, Shape, TableName, Timestamp};
 
 /// All tables at one instant. Nothing that is committed later shows in it.
 pub trait Snapshot: Send + Sync {
@@ -124,4 +124,29 @@ pub trait TableView: Send + Sync {
     /// # Errors
     /// Those of reading the file.
     fn find(&self, key: &[&str]) -> Result<Option<(u64, Bytes)>>;
+
+    /// The indices that can be searched.
+    fn indices(&self) -> &[IndexView] {
+        &[]
+    }
+
+    /// Begins a search in one of the [`indices`](Self::indices); `None` if the table must be scanned. Cost: the index is made
+    /// when it is first needed.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    fn search(&self, index: usize, range: &Range) -> Result<Option<Box<dyn RowSearch>>> {
+        let _ = (index, range);
+        Ok(None)
+    }
+}
+
+/// A search in an index that is under way.
+pub trait RowSearch: Send {
+    /// Adds the next rows to a batch, at most `max`, in the order of the index; `false` if there are no more behind them.
+    /// There may be rows among them that were not asked for.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    fn next(&mut self, max: usize, batch: &mut Batch) -> Result<bool>;
 }

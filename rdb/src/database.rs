@@ -15,6 +15,7 @@ use reedbase_plugin_api::{Dialect, Error, MergeDriver, Params, Result};
 use reedbase_plugin_reedql::ReedQl;
 use serde::de::DeserializeOwned;
 
+use crate::plugins::index_kinds;
 use crate::rows::{QueryRow, QueryRows};
 use crate::session::{Prepared, Session};
 
@@ -28,8 +29,9 @@ pub struct Database {
 }
 
 /// What clones of a handle share for queries.
-#[derive(Default)]
 struct Queries {
+    /// The database as plugins see it, with its indices.
+    host: Arc<DatabaseHost>,
     /// Sessions that nobody uses right now.
     idle: Mutex<Vec<Session>>,
 }
@@ -53,7 +55,8 @@ impl Deref for Database {
 
 impl From<kernel::Database> for Database {
     fn from(kernel: kernel::Database) -> Self {
-        Self { kernel, queries: Arc::default() }
+        let host = Arc::new(DatabaseHost::new(kernel.clone(), index_kinds()));
+        Self { kernel, queries: Arc::new(Queries { host, idle: Mutex::default() }) }
     }
 }
 
@@ -88,8 +91,7 @@ impl Database {
     /// # Errors
     /// Those of the query engine.
     pub fn session(&self) -> Result<Session> {
-        let host = Arc::new(DatabaseHost::new(self.kernel.clone()));
-        let session = ReedQl.session(host)?;
+        let session = ReedQl.session(Arc::clone(&self.queries.host) as _)?;
         session.map(Session::new).ok_or_else(|| Error::internal("the dialect has no sessions"))
     }
 

@@ -47,6 +47,7 @@ pub use reedbase_plugin_api::{
 };
 
 mod import;
+mod plugins;
 mod typed;
 mod rows;
 mod session;

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Bytes, Column, ColumnStep, Error, ErrorKind, Result, Schema, Shape, TableName, Timestamp,
-    nearest, row,
+    Bytes, Column, ColumnStep, Error, ErrorKind, IndexSpec, Result, Schema, Shape, TableName,
+    Timestamp, nearest, row,
 };
 
 use super::new_table::NewTable;
@@ -96,7 +96,7 @@ impl Transaction {
 }
 
 /// What schema.toml says of a table, or would say.
-fn schema_text(table: &Table) -> Cow<'_, str> {
+pub(super) fn schema_text(table: &Table) -> Cow<'_, str> {
     let said = table.schema().and_then(|text| std::str::from_utf8(text).ok());
     said.map_or_else(
         || {
@@ -142,6 +142,7 @@ fn altered(table: &Table, step: &ColumnStep) -> Result<Table> {
     let was =
         |name: &str| former.as_ref().filter(|(to, _)| to == name).map(|(_, from)| from.clone());
     let text = schema::adapt(&text, &schema, &was)?;
+    let text = schema::say_indices(&text, &schema.indices)?;
     let made = NewTable::new(schema, Bytes::from(file));
     let base = made.base(&made.shape()?)?;
     Ok(Table::new(base, Timestamp::ZERO).with_schema(Some(Bytes::from(text))))
@@ -195,6 +196,11 @@ fn alter_schema(
             if schema.columns.remove(at).primary_key {
                 return Err(Error::usage("a column of the key cannot be dropped").at_column(name));
             }
+            if let Some(index) = index_with(schema, name) {
+                return Err(Error::usage(format!("the index {index} has this column"))
+                    .help(format!("drop the index first: DROP INDEX {index}"))
+                    .at_column(name));
+            }
             Ok((Cells::Without(at), None))
         }
         ColumnStep::Rename { from, to } => {
@@ -204,10 +210,22 @@ fn alter_schema(
             }
             let column = schema.columns.get_mut(at).map(|column| &mut column.name);
             let was = column.map(|name| std::mem::replace(name, to.clone()));
+            let indexed = schema.indices.iter_mut().flat_map(|index| &mut index.columns);
+            for column in indexed.filter(|column| column.name.eq_ignore_ascii_case(from)) {
+                column.name.clone_from(to);
+            }
             Ok((Cells::Same, was.map(|was| (to.clone(), was))))
         }
         _ => Err(Error::usage("columns cannot be changed in this way")),
     }
+}
+
+/// The name of an index that has a column.
+fn index_with<'s>(schema: &'s Schema, column: &str) -> Option<&'s str> {
+    let has = |index: &&IndexSpec| {
+        index.columns.iter().any(|known| known.name.eq_ignore_ascii_case(column))
+    };
+    schema.indices.iter().find(has).map(|index| index.name.as_str())
 }
 
 fn place(schema: &Schema, name: &str) -> Result<usize> {

@@ -29,6 +29,7 @@ mod conditions;
 mod work;
 mod transaction;
 mod alter;
+mod alter_index;
 mod conditional;
 mod fitted;
 mod resolve;

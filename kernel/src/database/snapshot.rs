@@ -42,7 +42,8 @@ impl Snapshot {
         Self::new(Arc::new(state), Arc::clone(&self.store))
     }
 
-    pub(super) fn store(&self) -> &Arc<Store> {
+    /// Where its tables are read from.
+    pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 

@@ -6,23 +6,24 @@ use reedbase_plugin_api::Snapshot as ReadSnapshot;
 use reedbase_plugin_api::{Host, Result, Timestamp, Writer};
 
 use super::snapshot::HostSnapshot;
-use super::tables::Schemas;
+use super::tables::Catalog;
 use super::writer::HostWriter;
 use crate::database::Database;
+use crate::index::Kinds;
 
 /// A database, for plugins. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DatabaseHost {
     database: Database,
-    schemas: Arc<Schemas>,
+    catalog: Arc<Catalog>,
     /// The snapshot that was given last.
     newest: Arc<Mutex<Option<Arc<HostSnapshot>>>>,
 }
 
 impl DatabaseHost {
-    /// The host that this database is.
-    pub fn new(database: Database) -> Self {
-        Self { database, schemas: Arc::default(), newest: Arc::default() }
+    /// The host that this database is, with these kinds of index.
+    pub fn new(database: Database, kinds: Kinds) -> Self {
+        Self { database, catalog: Arc::new(Catalog::new(kinds)), newest: Arc::default() }
     }
 
     fn newest(&self) -> Result<Arc<HostSnapshot>> {
@@ -34,7 +35,7 @@ impl DatabaseHost {
             return Ok(Arc::clone(known));
         }
         let fresh =
-            Arc::new(HostSnapshot::new(snapshot, self.database.clone(), Arc::clone(&self.schemas)));
+            Arc::new(HostSnapshot::new(snapshot, self.database.clone(), Arc::clone(&self.catalog)));
         *newest = Some(Arc::clone(&fresh));
         Ok(fresh)
     }
@@ -51,7 +52,7 @@ impl Host for DatabaseHost {
 
     fn begin(&self) -> Result<Box<dyn Writer>> {
         let transaction = self.database.begin()?.strict();
-        let (database, schemas) = (self.database.clone(), Arc::clone(&self.schemas));
-        Ok(Box::new(HostWriter::new(transaction, database, schemas)))
+        let (database, catalog) = (self.database.clone(), Arc::clone(&self.catalog));
+        Ok(Box::new(HostWriter::new(transaction, database, catalog)))
     }
 }

@@ -3,6 +3,8 @@
 mod tables;
 mod computed;
 mod snapshot;
+mod traces;
+mod unique;
 mod writer;
 mod database;
 

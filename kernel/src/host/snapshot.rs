@@ -8,21 +8,21 @@ use reedbase_plugin_api::Snapshot as ReadSnapshot;
 use reedbase_plugin_api::{Computed, Result, TableName, TableView, Timestamp};
 
 use super::computed::compute;
-use super::tables::{HostTable, Schemas};
+use super::tables::{Catalog, HostTable};
 use crate::database::{Database, Snapshot};
 
 /// All tables at one instant.
 pub(super) struct HostSnapshot {
     pub(super) snapshot: Snapshot,
     database: Database,
-    schemas: Arc<Schemas>,
+    catalog: Arc<Catalog>,
     /// The tables that were asked for, by the name they were asked for.
     tables: Mutex<HashMap<String, Arc<HostTable>>>,
 }
 
 impl HostSnapshot {
-    pub(super) fn new(snapshot: Snapshot, database: Database, schemas: Arc<Schemas>) -> Self {
-        Self { snapshot, database, schemas, tables: Mutex::default() }
+    pub(super) fn new(snapshot: Snapshot, database: Database, catalog: Arc<Catalog>) -> Self {
+        Self { snapshot, database, catalog, tables: Mutex::default() }
     }
 }
 
@@ -42,9 +42,8 @@ impl ReadSnapshot for HostSnapshot {
             return Ok(Arc::clone(table) as _);
         }
         let (exact, table) = self.snapshot.named_table(name)?;
-        let schema = self.schemas.of(&exact, table);
-        let snapshot = self.snapshot.clone();
-        let table = Arc::new(HostTable { name: exact, table: table.clone(), schema, snapshot });
+        let (table, snapshot) = (table.clone(), self.snapshot.clone());
+        let table = Arc::new(HostTable::new(exact, table, snapshot, None, &self.catalog));
         tables.insert(name.to_owned(), Arc::clone(&table));
         Ok(table)
     }
@@ -54,8 +53,8 @@ impl ReadSnapshot for HostSnapshot {
     }
 
     fn as_of(&self, frame: Timestamp) -> Result<Arc<dyn ReadSnapshot>> {
-        let (snapshot, schemas) = (self.snapshot.as_of(frame)?, Arc::clone(&self.schemas));
-        Ok(Arc::new(Self::new(snapshot, self.database.clone(), schemas)))
+        let (snapshot, catalog) = (self.snapshot.as_of(frame)?, Arc::clone(&self.catalog));
+        Ok(Arc::new(Self::new(snapshot, self.database.clone(), catalog)))
     }
 }
 

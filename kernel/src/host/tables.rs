@@ -1,44 +1,69 @@
 //! Tables and snapshots as plugins read them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use reedbase_plugin_api::TableView;
 use reedbase_plugin_api::{
-    Batch, Bytes, Column, ColumnType, LineEnd, Result, Schema, Shape, TableName, Timestamp,
+    Batch, Bytes, Column, ColumnType, Index, IndexSearch, IndexView, Keys, LineEnd, Range, Result,
+    RowSearch, Schema, Shape, TableName, TableView, Timestamp,
 };
 
 use crate::database::Snapshot;
+use crate::index::{At, Indices, Kinds, Pending, views};
 use crate::schema;
 use crate::table::{Key, Table};
 
-/// What the schemas of tables say: each text is read once.
-#[derive(Debug, Default)]
-pub(super) struct Schemas(Mutex<HashMap<TableName, Said>>);
+/// What is known of the tables of a database beside their rows.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    pub(super) indices: Indices,
+    /// What schemas say: each text is read once.
+    said: Mutex<HashMap<TableName, Said>>,
+}
 
-/// What a schema was read from: the text, and the columns of the file; and what it says.
-type Said = (Option<Bytes>, Shape, Arc<Schema>);
+/// What a schema was read from, the text and the columns of the file; and what it says.
+#[derive(Debug)]
+struct Said {
+    text: Option<Bytes>,
+    shape: Shape,
+    described: Described,
+}
 
-impl Schemas {
-    pub(super) fn of(&self, name: &TableName, table: &Table) -> Arc<Schema> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+/// What is said of a table.
+#[derive(Debug, Clone)]
+pub(super) struct Described {
+    pub(super) schema: Arc<Schema>,
+    pub(super) indices: Arc<[IndexView]>,
+}
+
+impl Catalog {
+    pub(super) fn new(kinds: Kinds) -> Self {
+        Self { indices: Indices::new(kinds), said: Mutex::default() }
+    }
+
+    pub(super) fn describe(&self, name: &TableName, table: &Table) -> Described {
+        let mut known = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let (text, shape) = (table.schema(), table.shape());
-        if let Some((said, cut, schema)) = known.get(name)
-            && said.as_ref() == text
-            && cut == &**shape
+        if let Some(said) = known.get(name)
+            && said.text.as_ref() == text
+            && said.shape == **shape
         {
-            return Arc::clone(schema);
+            return said.described.clone();
         }
-        let schema = Arc::new(schema_of(text, shape));
-        known.insert(name.clone(), (text.cloned(), (**shape).clone(), Arc::clone(&schema)));
-        schema
+        let schema = schema_of(text, shape);
+        let indices = views(&schema, &self.indices.kinds).into();
+        let described = Described { schema: Arc::new(schema), indices };
+        let (text, shape) = (text.cloned(), (**shape).clone());
+        known.insert(name.clone(), Said { text, shape, described: described.clone() });
+        described
     }
 }
 
 /// What is said of the columns that the file has; nothing is said of a column that schema.toml does not name.
 pub(super) fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
     let said = text.and_then(|text| schema::parse(std::str::from_utf8(text).ok()?).ok());
-    let said = said.map(|schema| schema.columns).unwrap_or_default();
+    let (said, indices) = said.map(|schema| (schema.columns, schema.indices)).unwrap_or_default();
     let column = |(at, name): (usize, &String)| {
         let known = said.iter().find(|column| column.name.eq_ignore_ascii_case(name)).cloned();
         let column = known.unwrap_or_else(|| Column::new(name, ColumnType::String));
@@ -46,17 +71,97 @@ pub(super) fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
     };
     let columns = shape.columns().iter().enumerate().map(column).collect();
     let line_end: LineEnd = shape.line_end();
-    Schema::new(shape.delimiter(), line_end, columns)
+    Schema { indices, ..Schema::new(shape.delimiter(), line_end, columns) }
 }
 
 /// A table at one instant.
 #[derive(Debug)]
 pub(super) struct HostTable {
-    pub(super) name: TableName,
-    pub(super) table: Table,
-    pub(super) schema: Arc<Schema>,
+    name: TableName,
+    table: Table,
+    described: Described,
+    catalog: Arc<Catalog>,
     /// What it is a part of.
-    pub(super) snapshot: Snapshot,
+    snapshot: Snapshot,
+    /// What a transaction did to it.
+    pending: Option<Pending>,
+    /// The indices, as far as somebody searched in them; `None` inside for one that does not help.
+    opened: Box<[OnceLock<Option<Opened>>]>,
+}
+
+#[derive(Clone)]
+struct Opened(Arc<dyn Index>);
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} entries", self.0.len())
+    }
+}
+
+impl HostTable {
+    pub(super) fn new(
+        name: TableName,
+        table: Table,
+        snapshot: Snapshot,
+        pending: Option<Pending>,
+        catalog: &Arc<Catalog>,
+    ) -> Self {
+        let described = catalog.describe(&name, &table);
+        let opened = described.indices.iter().map(|_| OnceLock::new()).collect();
+        let catalog = Arc::clone(catalog);
+        Self { name, table, described, catalog, snapshot, pending, opened }
+    }
+
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// An index; `None` if it is better to scan the table.
+    pub(super) fn index(&self, at: usize) -> Result<Option<Arc<dyn Index>>> {
+        let Some(slot) = self.opened.get(at) else { return Ok(None) };
+        if let Some(opened) = slot.get() {
+            return Ok(opened.as_ref().map(|opened| Arc::clone(&opened.0)));
+        }
+        let index = self.open(at)?;
+        // Two that open it at once open the same.
+        let opened = slot.get_or_init(|| index.map(Opened));
+        Ok(opened.as_ref().map(|opened| Arc::clone(&opened.0)))
+    }
+
+    fn open(&self, at: usize) -> Result<Option<Arc<dyn Index>>> {
+        let Some(view) = self.described.indices.get(at) else { return Ok(None) };
+        let (name, snapshot, indices) = (&self.name, &self.snapshot, &self.catalog.indices);
+        match &self.pending {
+            None => indices.get(At { name, table: &self.table, snapshot }, view),
+            Some(pending) => {
+                let known = snapshot.table(name.as_str()).ok();
+                let known = known.map(|table| At { name, table, snapshot });
+                pending.get(indices, known, &self.table, view)
+            }
+        }
+    }
+}
+
+/// A search in an index of a table.
+struct HostSearch {
+    table: Table,
+    search: Box<dyn IndexSearch>,
+    keys: Keys,
+}
+
+impl RowSearch for HostSearch {
+    fn next(&mut self, max: usize, batch: &mut Batch) -> Result<bool> {
+        self.keys.clear();
+        let more = self.search.next(max, &mut self.keys);
+        for key in self.keys.iter() {
+            if let Some((slot, row)) = self.table.find_row(&Key::from_bytes(key))? {
+                let len = row.len();
+                batch.add_piece(row);
+                batch.add_row(slot, 0, len);
+            }
+        }
+        Ok(more)
+    }
 }
 
 impl TableView for HostTable {
@@ -69,7 +174,7 @@ impl TableView for HostTable {
     }
 
     fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        &self.described.schema
     }
 
     fn shape(&self) -> &Shape {
@@ -105,5 +210,15 @@ impl TableView for HostTable {
             [part] => self.table.find_row(&Key::from(*part)),
             parts => self.table.find_row(&Key::from_parts(parts)),
         }
+    }
+
+    fn indices(&self) -> &[IndexView] {
+        &self.described.indices
+    }
+
+    fn search(&self, index: usize, range: &Range) -> Result<Option<Box<dyn RowSearch>>> {
+        let Some(index) = self.index(index)? else { return Ok(None) };
+        let (table, search, keys) = (self.table.clone(), index.search(range), Keys::default());
+        Ok(Some(Box::new(HostSearch { table, search, keys })))
     }
 }

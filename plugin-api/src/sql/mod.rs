@@ -8,4 +8,4 @@ mod cell;
 pub use cell::{Affinity, CellValue};
 pub use decimal::compare_decimals;
 pub use number::Number;
-pub use order::{Collation, encode, just_behind};
+pub use order::{Collation, encode, encode_beginning, just_behind};

@@ -77,6 +77,13 @@ pub fn encode(value: &CellValue<'_>, collation: Collation, out: &mut Vec<u8>) {
     }
 }
 
+/// Adds the bytes that the values of all texts begin with which begin with this one; not for [`Collation::Decimal`].
+pub fn encode_beginning(text: &[u8], collation: Collation, out: &mut Vec<u8>) {
+    encode(&CellValue::Text(text.into()), collation, out);
+    // Without the end mark.
+    out.truncate(out.len() - 2);
+}
+
 /// The least bytes that are more than all which begin with these; `None` if there are none.
 pub fn just_behind(bytes: &[u8]) -> Option<Vec<u8>> {
     let last = bytes.iter().rposition(|byte| *byte != u8::MAX)?;
@@ -184,6 +191,9 @@ mod tests {
         let folded = |text: &'static [u8]| encoded(&Text(text.into()), Collation::NoCase);
         assert_eq!(folded("Aé".as_bytes()), folded("aé".as_bytes()));
         assert_ne!(folded("É".as_bytes()), folded("é".as_bytes()));
+        let mut beginning = Vec::new();
+        encode_beginning(b"A\0", Collation::NoCase, &mut beginning);
+        assert!(folded(b"a\0b").starts_with(&beginning) && !folded(b"ab").starts_with(&beginning));
         assert_eq!(just_behind(&[1, 255, 255]), Some(vec![2]));
         assert_eq!(just_behind(&[255]), None);
     }

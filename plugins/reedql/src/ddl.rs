@@ -1,12 +1,14 @@
-//! The shape of tables in SQL: CREATE, ALTER and DROP TABLE, read into what the database is told to do. SQLite never
+//! The shape of tables in SQL: CREATE, ALTER and DROP TABLE, CREATE and DROP INDEX, read into what the database is told to do. SQLite never
 //! runs them: over virtual tables it would do nothing, or the wrong thing.
 
 use reedbase_plugin_api::{
-    Column, ColumnStep, ColumnType, Error, KeyRule, LineEnd, Result, Schema, Value,
+    Column, ColumnStep, ColumnType, Error, IndexColumn, IndexSpec, KeyRule, LineEnd, Result,
+    Schema, Value,
 };
 use sqlite3_parser::ast::{
     AlterTableBody, Cmd, ColumnConstraint, ColumnDefinition, CreateTableBody, Expr,
-    ForeignKeyClause, Id, Literal, Name, SortedColumn, Stmt, TableConstraint, UnaryOperator,
+    ForeignKeyClause, Id, Literal, Name, SortOrder, SortedColumn, Stmt, TableConstraint,
+    UnaryOperator,
 };
 use sqlite3_parser::lexer::sql::Parser;
 use sqlite3_parser::{Bump, FallibleIterator};
@@ -39,6 +41,15 @@ pub(crate) enum Ddl {
         name: String,
         step: ColumnStep,
     },
+    CreateIndex {
+        table: String,
+        index: IndexSpec,
+        if_not_exists: bool,
+    },
+    DropIndex {
+        name: String,
+        if_exists: bool,
+    },
 }
 
 /// The column that a table gets which names no key.
@@ -49,7 +60,7 @@ pub(crate) const HIDDEN_KEY: &str = "_id";
 /// # Errors
 /// What is wrong with it, or cannot be had, with its place.
 pub(crate) fn read(statement: &Statement) -> Result<Ddl> {
-    let text = statement.written();
+    let (text, said) = without_our_words(statement)?;
     let bump = Bump::new();
     let mut parser = Parser::new(&bump, text.as_bytes());
     let parsed = parser.next().map_err(|error| {
@@ -59,7 +70,7 @@ pub(crate) fn read(statement: &Statement) -> Result<Ddl> {
     let Some(Cmd::Stmt(parsed)) = parsed else {
         return Err(statement.error(0, Error::invalid("the statement is not finished")));
     };
-    ddl(statement, parsed).map_err(|error| match error.position().line {
+    ddl(statement, parsed, said).map_err(|error| match error.position().line {
         Some(_) => error,
         None => statement.error(0, error),
     })
@@ -70,8 +81,57 @@ fn plain(message: &str) -> String {
     message.split(" at ").next().unwrap_or(message).to_owned()
 }
 
-fn ddl(statement: &Statement, parsed: Stmt<'_>) -> Result<Ddl> {
+/// What CREATE INDEX says that SQLite's grammar does not know.
+#[derive(Default)]
+struct OfIndex {
+    using: Option<String>,
+    sparse: bool,
+}
+
+/// The text without `USING kind` and `SPARSE`, and what they say. Places stay what they were.
+fn without_our_words(statement: &Statement) -> Result<(String, OfIndex)> {
+    let (mut text, mut said) = (statement.written().to_owned(), OfIndex::default());
+    let is_index = statement.is(1, "INDEX") || statement.is(2, "INDEX");
+    if !is_index || !statement.is(0, "CREATE") {
+        return Ok((text, said));
+    }
+    let mut ours = Vec::new();
+    if let Some(at) = (0..statement.tokens.len()).find(|at| statement.is(*at, "USING")) {
+        let kind = statement.token(at + 1).and_then(|token| token.name(&statement.text));
+        let kind = kind.ok_or_else(|| {
+            let error = Error::invalid("expected a kind of index here").help("write USING btree");
+            statement.error(at + 1, error)
+        })?;
+        said.using = Some(kind.to_ascii_lowercase());
+        ours.extend([at, at + 1]);
+    }
+    let last = statement.tokens.len().saturating_sub(1);
+    if statement.is(last, "SPARSE") {
+        said.sparse = true;
+        ours.push(last);
+    }
+    let origin = statement.tokens.first().map_or(0, |token| token.from);
+    for token in ours.into_iter().filter_map(|at| statement.token(at)) {
+        let place = token.from - origin..token.to - origin;
+        text.replace_range(place.clone(), &" ".repeat(place.len()));
+    }
+    Ok((text, said))
+}
+
+fn ddl(statement: &Statement, parsed: Stmt<'_>, said: OfIndex) -> Result<Ddl> {
     match parsed {
+        Stmt::CreateIndex { where_clause: Some(_), .. } => {
+            Err(Error::usage("an index is of all rows")
+                .help("add SPARSE behind the columns to leave out rows without a value"))
+        }
+        Stmt::CreateIndex { unique, if_not_exists, idx_name, tbl_name, columns, .. } => {
+            let name = unquoted(&idx_name.name);
+            let index = index(name, said, unique, columns)?;
+            Ok(Ddl::CreateIndex { table: unquoted(&tbl_name), index, if_not_exists })
+        }
+        Stmt::DropIndex { if_exists, idx_name } => {
+            Ok(Ddl::DropIndex { name: unquoted(&idx_name.name), if_exists })
+        }
         Stmt::CreateTable { temporary: true, .. } => {
             Err(Error::usage("there are no temporary tables")
                 .help("write WITH … AS (…), or a table"))
@@ -98,6 +158,42 @@ fn ddl(statement: &Statement, parsed: Stmt<'_>) -> Result<Ddl> {
         }
         Stmt::AlterTable(table, body) => alter(unquoted(&table.name), body),
         _ => Err(Error::usage("this cannot be made").help("there are tables, indices and views")),
+    }
+}
+
+/// An index; of one column it is a `btree` if nothing is said, of several a `composite`.
+fn index(
+    name: String,
+    said: OfIndex,
+    unique: bool,
+    parts: &[SortedColumn<'_>],
+) -> Result<IndexSpec> {
+    let columns = parts.iter().map(index_column).collect::<Result<Vec<_>>>()?;
+    let usual = if columns.len() == 1 { "btree" } else { "composite" };
+    let using = said.using.unwrap_or_else(|| usual.to_owned());
+    let mut index = IndexSpec::new(name, using, &[]);
+    (index.columns, index.unique, index.sparse) = (columns, unique, said.sparse);
+    Ok(index)
+}
+
+fn index_column(part: &SortedColumn<'_>) -> Result<IndexColumn> {
+    if part.order == Some(SortOrder::Desc) {
+        return Err(Error::usage("an index is read in both directions").help("leave DESC out"));
+    }
+    let (expr, nocase) = match &part.expr {
+        Expr::Collate(expr, name) => match name {
+            name if name.eq_ignore_ascii_case("nocase") => (&**expr, true),
+            name if name.eq_ignore_ascii_case("binary") => (&**expr, false),
+            _ => return Err(Error::usage("the collations of an index are BINARY and NOCASE")),
+        },
+        expr => (expr, false),
+    };
+    match expr {
+        Expr::Id(Id(name)) | Expr::Name(Name(name)) => {
+            Ok(IndexColumn { name: unquoted(&Name(name)), nocase })
+        }
+        _ => Err(Error::usage("an index is made of columns")
+            .help("put what is computed into a column, or into a stored view")),
     }
 }
 
@@ -401,6 +497,27 @@ mod tests {
     }
 
     #[test]
+    fn indices_are_described_in_sql() {
+        let text = "CREATE UNIQUE INDEX IF NOT EXISTS i ON \"t t\" USING Hash (a, b COLLATE NOCASE) SPARSE";
+        let Ddl::CreateIndex { table, index, if_not_exists } = ddl(text).unwrap() else { panic!() };
+        assert_eq!((table.as_str(), if_not_exists), ("t t", true));
+        let columns: Vec<_> =
+            index.columns.iter().map(|column| (column.name.as_str(), column.nocase)).collect();
+        assert_eq!(columns, [("a", false), ("b", true)]);
+        assert_eq!((index.using.as_str(), index.unique, index.sparse), ("hash", true, true));
+        let using = |text| match ddl(text).unwrap() {
+            Ddl::CreateIndex { index, .. } => index.using,
+            _ => panic!(),
+        };
+        assert_eq!(using("CREATE INDEX i ON t (a)"), "btree");
+        assert_eq!(using("CREATE INDEX i ON t (a, b)"), "composite");
+        assert_eq!(
+            ddl("DROP INDEX i").unwrap(),
+            Ddl::DropIndex { name: "i".into(), if_exists: false }
+        );
+    }
+
+    #[test]
     fn what_cannot_be_had_says_so() {
         let error = |text| ddl(text).unwrap_err().to_string();
         assert_eq!(
@@ -410,6 +527,18 @@ mod tests {
         assert_eq!(
             error("CREATE TABLE t (a INT CHECK (a > 1))"),
             "line 1, character 1, column a: CHECK is not done here"
+        );
+        assert_eq!(
+            error("CREATE INDEX i ON t (a DESC)"),
+            "line 1, character 1: an index is read in both directions"
+        );
+        assert_eq!(
+            error("CREATE INDEX i ON t (a + 1)"),
+            "line 1, character 1: an index is made of columns"
+        );
+        assert_eq!(
+            error("CREATE INDEX i ON t USING"),
+            "line 1, character 26: expected a kind of index here"
         );
         assert_eq!(
             error("CREATE TEMP TABLE t (a)"),

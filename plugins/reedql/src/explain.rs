@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, Result};
 
+use crate::way::Way;
+
 /// The steps of a statement, those inside of others indented.
 pub(crate) fn steps(connection: &Connection, sql: &str) -> Result<Vec<String>> {
     let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
@@ -24,7 +26,10 @@ fn in_words(detail: &str) -> String {
         return match way.split_once(':') {
             Some(("0", _)) => format!("pass by all rows of {table}"),
             Some(("1", _)) => format!("find the row of {table} by its key"),
-            _ => format!("{table}: {way}"),
+            other => match other.and_then(|(_, text)| Way::parse(text)) {
+                Some(way) => way.in_words(table),
+                None => format!("{table}: {way}"),
+            },
         };
     }
     if let Some(what) = detail.strip_prefix("USE TEMP B-TREE FOR ") {
@@ -64,6 +69,10 @@ mod tests {
         for (detail, words) in [
             ("SCAN u VIRTUAL TABLE INDEX 0:", "pass by all rows of u"),
             ("SCAN u VIRTUAL TABLE INDEX 1:", "find the row of u by its key"),
+            (
+                "SCAN u VIRTUAL TABLE INDEX 2:=+ by_age",
+                "find rows of u by the index by_age (=), in order",
+            ),
             ("SCAN u", "pass by all rows of u"),
             ("USE TEMP B-TREE FOR ORDER BY", "sort"),
             (

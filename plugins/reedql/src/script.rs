@@ -138,7 +138,7 @@ impl Statement {
             !matches!(word.as_str(), "TEMP" | "TEMPORARY" | "UNIQUE" | "MATERIALIZED")
         });
         match what.as_deref().unwrap_or_default() {
-            "TABLE" | "VIEW" => Ok(Kind::Shape),
+            "TABLE" | "VIEW" | "INDEX" => Ok(Kind::Shape),
             "TRIGGER" => {
                 let error = Error::usage(
                     "there are no triggers: what they do would not be seen in a frame",
@@ -150,7 +150,7 @@ impl Statement {
                 Err(self.error(0, Error::usage("there are no virtual tables of one's own")))
             }
             _ => {
-                let error = Error::invalid("expected TABLE or VIEW here");
+                let error = Error::invalid("expected TABLE, INDEX or VIEW here");
                 Err(self.error(1, error))
             }
         }

@@ -52,6 +52,7 @@ impl Session {
 
     pub(crate) fn reshape(&mut self, ddl: &Ddl, plan: &Plan, params: &Params) -> Result<Outcome> {
         let exists = |name: &str| self.shared.write(|writer| Ok(writer.table(name).is_ok()));
+        let has_index = |name: &str| self.shared.write(|writer| writer.has_index(name));
         match ddl {
             Ddl::CreateTable { name, if_not_exists: true, .. }
             | Ddl::CreateTableAs { name, if_not_exists: true, .. }
@@ -70,6 +71,12 @@ impl Session {
             Ddl::AlterTable { name, step } => {
                 self.shared.write(|writer| writer.alter_table(name, step))?;
             }
+            Ddl::CreateIndex { index, if_not_exists: true, .. } if has_index(&index.name)? => {}
+            Ddl::CreateIndex { table, index, .. } => {
+                self.shared.write(|writer| writer.create_index(table, index))?;
+            }
+            Ddl::DropIndex { name, if_exists: true } if !has_index(name)? => {}
+            Ddl::DropIndex { name, .. } => self.shared.write(|writer| writer.drop_index(name))?,
         }
         Ok(Outcome::default())
     }

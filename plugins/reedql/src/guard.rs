@@ -1,0 +1,31 @@
+//! A panic must not reach C code, where it would end the process: every call from SQLite is guarded, and a panic becomes an
+//! error of the query.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use reedbase_plugin_api::Error;
+
+use crate::shared::Shared;
+
+/// Does what SQLite asks for; what fails, and a panic, becomes an error of the query.
+pub(crate) fn guard<T>(
+    shared: &Shared,
+    act: impl FnOnce() -> Result<T, Error>,
+) -> rusqlite::Result<T> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(done) => done.map_err(|error| shared.fail(error)),
+        Err(_) => Err(shared.fail(panicked())),
+    }
+}
+
+pub(crate) fn panicked() -> Error {
+    Error::internal("a table of the query panicked").help("please report it, with the query")
+}
+
+pub(crate) fn from_sqlite(error: rusqlite::Error) -> Error {
+    Error::internal(error.to_string()).caused_by(error)
+}
+
+pub(crate) fn module_error(text: &str) -> rusqlite::Error {
+    rusqlite::Error::ModuleError(text.to_owned())
+}
