@@ -1,25 +1,8 @@
 //! Tables that are made, changed, dropped and brought back, in SQL.
 
-use reedbase::{Database, Session};
+use reedbase::Database;
 
-fn database() -> (tempfile::TempDir, Database) {
-    let folder = tempfile::tempdir().unwrap();
-    let database = Database::create(folder.path().join("db")).unwrap();
-    (folder, database)
-}
-
-/// The rows of an answer as one text: values with `|` between, rows with `;`.
-fn asked(session: &mut Session, text: &str) -> String {
-    let rows = session.query(text, ()).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let row = |row: &Vec<reedbase::Value>| {
-        row.iter().map(reedbase::Value::to_string).collect::<Vec<_>>().join("|")
-    };
-    rows.values().iter().map(row).collect::<Vec<_>>().join(";")
-}
-
-fn done(session: &mut Session, text: &str) {
-    session.execute(text, ()).unwrap_or_else(|error| panic!("{text}: {error}"));
-}
+use crate::sql::{asked, database, done};
 
 #[test]
 fn a_table_made_in_a_transaction_takes_rows_there() {

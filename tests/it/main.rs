@@ -59,10 +59,14 @@ mod copies;
 mod together;
 /// What writers rely on, and what becomes of it.
 mod writers;
+/// What tests of ReedQL have in common.
+mod sql;
 /// Questions in ReedQL, and what they are answered.
 mod query;
 /// ReedQL against plain SQLite.
 mod differential;
+/// Indices: made, kept right, unique.
+mod indices;
 /// Tables that are made, changed and dropped in SQL.
 mod ddl;
 /// Questions with a name.

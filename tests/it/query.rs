@@ -7,6 +7,7 @@ use reedbase::{Database, Value};
 use serde_json::Value as Json;
 
 use crate::sessions::rdb;
+use crate::sql::asked;
 
 /// A value as JSON writes it.
 pub(crate) fn json(value: &Value) -> Json {
@@ -92,16 +93,6 @@ fn database(tables: &[(&str, &str)]) -> (tempfile::TempDir, Database) {
     }
     transaction.commit().unwrap();
     (folder, database)
-}
-
-/// The rows of an answer as one text: values with `|` between, rows with `;`.
-fn told(rows: &reedbase::QueryRows) -> String {
-    let row = |row: &Vec<Value>| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
-    rows.values().iter().map(row).collect::<Vec<_>>().join(";")
-}
-
-fn asked(session: &mut reedbase::Session, text: &str) -> String {
-    told(&session.query(text, ()).unwrap_or_else(|error| panic!("{text}: {error}")))
 }
 
 /// What was refused when it was written back is not in the mirror either.

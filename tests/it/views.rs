@@ -1,24 +1,15 @@
 //! Views: questions with a name.
 
-use reedbase::{Database, Session, Value};
+use reedbase::{Database, Session};
+
+use crate::sql::{asked, done};
 
 fn database() -> (tempfile::TempDir, Database) {
-    let folder = tempfile::tempdir().unwrap();
-    let database = Database::create(folder.path().join("db")).unwrap();
+    let (folder, database) = crate::sql::database();
     let mut session = database.session().unwrap();
     done(&mut session, "CREATE TABLE t (id INTEGER PRIMARY KEY, lang TEXT, n INT)");
     done(&mut session, "INSERT INTO t VALUES (1, 'de', 10), (2, 'en', 20), (3, 'de', 30)");
     (folder, database)
-}
-
-fn asked(session: &mut Session, text: &str) -> String {
-    let rows = session.query(text, ()).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let row = |row: &Vec<Value>| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
-    rows.values().iter().map(row).collect::<Vec<_>>().join(";")
-}
-
-fn done(session: &mut Session, text: &str) {
-    session.execute(text, ()).unwrap_or_else(|error| panic!("{text}: {error}"));
 }
 
 fn failed(session: &mut Session, text: &str) -> String {

@@ -21,10 +21,13 @@ pub(crate) const BY_KEY: c_int = 1;
 pub(crate) const BY_INDEX: c_int = 2;
 
 /// What finding one row costs, against 1 for a row that is passed by.
-const LOOKUP: f64 = 4.0;
+const LOOKUP: f64 = 3.0;
 
-/// How many rows have one value, where it may be several: SQLite's own guess.
+/// How many rows have one value, where it may be several: SQLite's own guess; in small tables fewer.
 const SAME_VALUE: f64 = 10.0;
+
+/// Of how many rows one is looked at where the query has a LIMIT and rows come in order.
+const LIMITED: f64 = 10.0;
 
 /// A condition that could be used.
 struct Condition {
@@ -66,10 +69,13 @@ pub(crate) fn choose(
         .collect();
     let offers = indices.iter().filter_map(|index| offer(index, &conditions, &order, rows));
     let sorting = if order.is_empty() { 0.0 } else { rows.log2() / 4.0 };
+    let limit = IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIMIT;
+    let limited = info.constraints().any(|constraint| constraint.operator() == limit);
     // Rows in the wanted order need not be sorted.
-    let cost = |offer: &Offer| {
-        let sorts = if offer.way.order == Order::Any { sorting } else { 0.0 };
-        offer.rows * (LOOKUP + sorts)
+    let cost = |offer: &Offer| match offer.way.order {
+        Order::Any => offer.rows * (LOOKUP + sorting),
+        _ if limited => offer.rows * LOOKUP / LIMITED,
+        _ => offer.rows * LOOKUP,
     };
     let best = offers.min_by(|one, other| cost(one).total_cmp(&cost(other)));
     let Some(best) = best.filter(|best| cost(best) < rows * (1.0 + sorting)) else {
@@ -179,9 +185,8 @@ fn offer(
         0 => rows,
         _ if whole && index.spec.unique => 1.0,
         // Each further column leaves fewer.
-        equal => (SAME_VALUE
-            * f64::from(u8::try_from(index.columns.len() - equal + 1).unwrap_or(1)))
-        .min(rows),
+        equal => (SAME_VALUE + 1.0 - f64::from(u8::try_from(equal).unwrap_or(u8::MAX)))
+            .clamp(2.0, (rows / 4.0).max(2.0)),
     };
     let way = Way { tests, order, index: index.spec.name.clone() };
     Some(Offer { way, conditions: used, rows: (found * share).max(1.0) })

@@ -18,6 +18,8 @@ pub(crate) struct Failed<'a> {
     pub(crate) columns: Vec<String>,
     /// The names of the functions there are.
     pub(crate) functions: Vec<String>,
+    /// The columns of the key of the table that is written.
+    pub(crate) key: Vec<String>,
 }
 
 impl Failed<'_> {
@@ -42,12 +44,34 @@ impl Failed<'_> {
                         Error::usage(format!("a query may not do this: {text}"))
                             .help("read reed_tables and reed_columns to see what there is")
                     }
+                    ErrorCode::ConstraintViolation => self.of_constraint(text),
                     ErrorCode::Unknown => self.of_input(connection, text, None),
                     _ => Error::invalid(text.to_owned()),
                 }
             }
             _ => Error::invalid(error.to_string()),
         }
+    }
+
+    /// A rule that a row breaks, as the transaction would tell it.
+    fn of_constraint(&self, message: &str) -> Error {
+        let (rule, columns) = message.split_once(" constraint failed: ").unwrap_or((message, ""));
+        let columns: Vec<_> = columns
+            .split(", ")
+            .map(|column| column.split_once('.').map_or(column, |(_, column)| column))
+            .collect();
+        let error = match rule {
+            "NOT NULL" => Error::invalid("the cell must have a value, and is NULL"),
+            "UNIQUE" if columns == self.key => {
+                Error::new(ErrorKind::AlreadyExists, "the key is taken")
+            }
+            "UNIQUE" => Error::new(
+                ErrorKind::AlreadyExists,
+                "another row has the same, and it must be unique",
+            ),
+            _ => return Error::invalid(message.to_owned()),
+        };
+        error.at_column(columns.join(", "))
     }
 
     fn of_input(&self, connection: &Connection, message: &str, at: Option<usize>) -> Error {

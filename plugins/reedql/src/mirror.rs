@@ -17,7 +17,8 @@ use std::sync::Arc;
 use reedbase_plugin_api::row;
 use reedbase_plugin_api::sql::CellValue;
 use reedbase_plugin_api::{
-    Batch, ColumnType, Error, KeyRule, Result, Schema, TableView, Timestamp, Writer,
+    Batch, ColumnType, Error, ErrorKind, IndexColumn, IndexView, KeyRule, Result, Schema,
+    TableView, Timestamp, Writer,
 };
 use rusqlite::{Connection, Statement};
 
@@ -75,6 +76,13 @@ impl Mirror {
         })();
         connection.execute_batch("COMMIT").map_err(failed)?;
         filled?;
+        for sql in unique_indices(name, view) {
+            match connection.execute_batch(&sql) {
+                // An edit of the file may break the rule; what is written is looked at by the transaction in any case.
+                Err(error) if is_constraint(&error) => {}
+                done => done.map_err(failed)?,
+            }
+        }
         Ok(Self {
             schema: Arc::clone(schema),
             version: view.version(),
@@ -112,7 +120,9 @@ impl Mirror {
         if !self.stale.is_empty() {
             // Until all of it is done, nothing is known.
             self.lost = true;
-            refresh(connection, name, view, &self.stale)?;
+            if !refresh(connection, name, view, &self.stale)? {
+                return Ok(false);
+            }
             self.stale.clear();
             self.lost = false;
         }
@@ -232,13 +242,28 @@ fn bind_row(insert: &mut Statement<'_>, row: &[u8], view: &dyn TableView) -> rus
     Ok(())
 }
 
-/// Reads rows again.
+/// The indices by which a mirror knows which values must be unique.
+fn unique_indices(name: &str, view: &dyn TableView) -> Vec<String> {
+    let unique = view.indices().iter().filter(|index| index.spec.unique);
+    let statement = |index: &IndexView| {
+        let column = |column: &IndexColumn| {
+            let collation = if column.nocase { " COLLATE NOCASE" } else { "" };
+            quoted(&column.name) + collation
+        };
+        let columns: Vec<_> = index.spec.columns.iter().map(column).collect();
+        let (index, table) = (quoted(&format!("{name} {}", index.spec.name)), quoted(name));
+        format!("CREATE UNIQUE INDEX main.{index} ON {table} ({})", columns.join(", "))
+    };
+    unique.map(statement).collect()
+}
+
+/// Reads rows again; `false` if they do not go together as they come.
 fn refresh(
     connection: &Connection,
     name: &str,
     view: &dyn TableView,
     keys: &BTreeSet<Vec<String>>,
-) -> Result<()> {
+) -> Result<bool> {
     let schema = view.schema();
     let delete = format!("DELETE FROM main.{} WHERE {}", quoted(name), by_key(schema));
     let mut delete = connection.prepare(&delete).map_err(failed)?;
@@ -250,10 +275,13 @@ fn refresh(
         let texts: Vec<&str> = key.iter().map(String::as_str).collect();
         if let Some((_, row)) = view.find(&texts)? {
             let bound = bind_row(&mut insert, &row, view);
-            bound.and_then(|()| insert.raw_execute()).map_err(|error| same_key(error, name))?;
+            match bound.and_then(|()| insert.raw_execute()) {
+                Err(error) if is_constraint(&error) => return Ok(false),
+                done => done.map_err(failed)?,
+            };
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn bind_key(
@@ -309,29 +337,63 @@ pub(crate) fn write_back(
             }
         }
     }
+    put_rows(name, written, writer)
+}
+
+/// A row to write: its key, whether there is one already, and its cells.
+type Written<'k> = (&'k Vec<String>, bool, Vec<(usize, Option<String>)>);
+
+/// Writes rows. One may wait for a value that must be unique until another has given it up.
+fn put_rows(
+    name: &str,
+    mut rows: Vec<Written<'_>>,
+    writer: &mut dyn Writer,
+) -> Result<Option<Vec<String>>> {
     let mut inserted = None;
-    for (key, known, cells) in written {
-        let texts: Vec<&str> = key.iter().map(String::as_str).collect();
-        let cells: Vec<_> = cells.iter().map(|(at, cell)| (*at, cell.as_deref())).collect();
-        if known {
-            writer.update(name, &texts, &cells)?;
-        } else {
-            let cells: Vec<_> = cells.into_iter().map(|(_, cell)| cell).collect();
-            inserted = Some(writer.insert(name, &cells)?);
+    while !rows.is_empty() {
+        let (count, mut waiting, mut why) = (rows.len(), Vec::new(), None);
+        for row in rows {
+            match put_row(name, &row, writer) {
+                Ok(key) => inserted = key.or(inserted),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    why.get_or_insert(error);
+                    waiting.push(row);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        if let Some(error) = why.filter(|_| waiting.len() == count) {
+            return Err(error);
+        }
+        rows = waiting;
     }
     Ok(inserted)
 }
 
+/// Gives the key of a row that is new.
+fn put_row(name: &str, row: &Written<'_>, writer: &mut dyn Writer) -> Result<Option<Vec<String>>> {
+    let (key, known, cells) = row;
+    let texts: Vec<&str> = key.iter().map(String::as_str).collect();
+    let cells: Vec<_> = cells.iter().map(|(at, cell)| (*at, cell.as_deref())).collect();
+    if *known {
+        return writer.update(name, &texts, &cells).map(|()| None);
+    }
+    let cells: Vec<_> = cells.into_iter().map(|(_, cell)| cell).collect();
+    writer.insert(name, &cells).map(Some)
+}
+
 fn same_key(error: rusqlite::Error, name: &str) -> Error {
-    let text = error.to_string();
-    if text.contains("constraint") {
+    if is_constraint(&error) {
         return Error::usage("two rows have keys that mean the same in SQL, as 7 and 07 do")
             .at_table(name)
             .help("give one of them another key; simple statements work on the table as it is")
             .caused_by(error);
     }
     failed(error)
+}
+
+fn is_constraint(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
 }
 
 fn failed(error: rusqlite::Error) -> Error {

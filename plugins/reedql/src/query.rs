@@ -252,6 +252,12 @@ impl Session {
         }
     }
 
+    fn key_of_target(&self, plan: &Plan) -> Vec<String> {
+        let schema = plan.target.as_ref().and_then(|target| self.direct.schema(target));
+        let columns = schema.into_iter().flat_map(|schema| &schema.columns);
+        columns.filter(|column| column.primary_key).map(|column| column.name.clone()).collect()
+    }
+
     /// What SQLite says of a statement, in our words.
     pub(crate) fn told(&self, plan: &Plan, path: Path, error: rusqlite::Error) -> Error {
         if let Some(failure) = self.shared.take_failure() {
@@ -276,6 +282,7 @@ impl Session {
             tables: names.map(|name| name.as_str().to_owned()).collect(),
             columns: columns.collect(),
             functions: self.direct.functions(),
+            key: self.key_of_target(plan),
         };
         let side = match (path, &self.mirrored) {
             (Path::Mirrored, Some(mirrored)) => mirrored,
