@@ -20,6 +20,10 @@ pub trait Host: Send + Sync {
     /// [`NotFound`](crate::ErrorKind::NotFound) if it means no frame and no instant.
     fn instant(&self, text: &str) -> Result<Timestamp>;
 
+    /// Counts that rows of a table were looked for by these columns, and that no index has them: so many rows were passed by.
+    /// Where the setting `indices.auto` says so, an index is made of what is asked often.
+    fn note_search(&self, table: &str, columns: &[String], rows: u64);
+
     /// Begins a transaction on the newest state.
     ///
     /// # Errors

@@ -22,8 +22,17 @@ pub fn nearest<'a>(
             error.help(format!("did you mean `{near}`?"))
         }
         Some(_) if names.len() > NAMED_MAX => error,
-        Some(_) => error.help(format!("the {what}s are {}", names.join(", "))),
+        Some(_) => error.help(format!("the {} are {}", plural(what), names.join(", "))),
         None => error,
+    }
+}
+
+/// Several of something.
+fn plural(what: &str) -> String {
+    match what {
+        "index" => "indices".to_owned(),
+        "kind of index" => "kinds of index".to_owned(),
+        _ => format!("{what}s"),
     }
 }
 

@@ -47,6 +47,12 @@ pub enum Computed {
     Columns,
     /// `reed_frames`: who changed what, and when.
     Frames,
+    /// `reed_indices`: the indices of the tables.
+    Indices,
+    /// `reed_searches`: by which columns rows were looked for without an index.
+    Searches,
+    /// `reed_plugins`: what is switched on.
+    Plugins,
     /// Each state of each row of a table, or of the row with a key.
     History {
         /// The table.

@@ -216,6 +216,24 @@ pub(crate) enum Command {
     /// Make a database of a backup
     #[command(name = "backup:restore")]
     BackupRestore(commands::backup::Restore),
+    /// Print the indices
+    #[command(name = "index:list")]
+    IndexList(commands::index::List),
+    /// Make an index
+    #[command(name = "index:create")]
+    IndexCreate(commands::index::Create),
+    /// Drop an index
+    #[command(name = "index:drop")]
+    IndexDrop(commands::index::Drop),
+    /// Make indices anew, of the rows alone
+    #[command(name = "index:rebuild")]
+    IndexRebuild(commands::index::Rebuild),
+    /// Print how many entries indices have, and what they take in memory
+    #[command(name = "index:stats")]
+    IndexStats(commands::index::Stats),
+    /// Print which indices would help, by what was asked so far
+    #[command(name = "index:advise")]
+    IndexAdvise(commands::index::Advise),
     /// Print settings of the database
     #[command(name = "config:get")]
     ConfigGet(commands::config::Get),

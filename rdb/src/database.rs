@@ -8,14 +8,14 @@ use reedbase_kernel::Limits;
 use reedbase_kernel::clock::Clock;
 use reedbase_kernel::database as kernel;
 use reedbase_kernel::database::Checkpoints;
-use reedbase_kernel::host::DatabaseHost;
+use reedbase_kernel::host::{DatabaseHost, IndexStat};
 use reedbase_kernel::progress::Progress;
 use reedbase_kernel::storage::Storage;
-use reedbase_plugin_api::{Dialect, Error, MergeDriver, Params, Result};
+use reedbase_plugin_api::{Dialect, Error, Host, IndexSpec, MergeDriver, Params, Result};
 use reedbase_plugin_reedql::ReedQl;
 use serde::de::DeserializeOwned;
 
-use crate::plugins::index_kinds;
+use crate::plugins;
 use crate::rows::{QueryRow, QueryRows};
 use crate::session::{Prepared, Session};
 
@@ -55,7 +55,7 @@ impl Deref for Database {
 
 impl From<kernel::Database> for Database {
     fn from(kernel: kernel::Database) -> Self {
-        let host = Arc::new(DatabaseHost::new(kernel.clone(), index_kinds()));
+        let host = Arc::new(DatabaseHost::new(kernel.clone(), plugins::linked()));
         Self { kernel, queries: Arc::new(Queries { host, idle: Mutex::default() }) }
     }
 }
@@ -93,6 +93,44 @@ impl Database {
     pub fn session(&self) -> Result<Session> {
         let session = ReedQl.session(Arc::clone(&self.queries.host) as _)?;
         session.map(Session::new).ok_or_else(|| Error::internal("the dialect has no sessions"))
+    }
+
+    /// Writes down an index of a table; its entries are gathered when they are first needed.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table, a column or the kind,
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) for the name, or for two rows with the same values where the index is
+    /// to be unique.
+    pub fn create_index(&self, table: &str, index: &IndexSpec) -> Result<()> {
+        let mut writer = self.queries.host.begin()?;
+        writer.create_index(table, index)?;
+        writer.commit().map(drop)
+    }
+
+    /// Drops an index; the rows stay as they are.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name.
+    pub fn drop_index(&self, name: &str) -> Result<()> {
+        let mut writer = self.queries.host.begin()?;
+        writer.drop_index(name)?;
+        writer.commit().map(drop)
+    }
+
+    /// What an index takes; it is made if need be.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name, or those of reading the table.
+    pub fn index_stat(&self, name: &str) -> Result<IndexStat> {
+        self.queries.host.index_stat(name)
+    }
+
+    /// Makes an index anew, of the rows alone. Cost: about 0.5 µs a row.
+    ///
+    /// # Errors
+    /// Those of [`index_stat`](Self::index_stat).
+    pub fn rebuild_index(&self, name: &str) -> Result<IndexStat> {
+        self.queries.host.rebuild_index(name)
     }
 
     /// Asks one question in ReedQL, which is SQL, and gives all its rows.

@@ -35,15 +35,17 @@ pub use reedbase_kernel::database::{
     Transaction, UncommittedFrame, VersionPlace,
 };
 pub use reedbase_kernel::frame::{Action, FrameInfo};
+pub use reedbase_kernel::host::IndexStat;
+pub use reedbase_kernel::index::index_name;
 pub use reedbase_kernel::journal::Standing;
 pub use reedbase_kernel::merge::{Conflict, ConflictKind, Conflicts};
 pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
-    Column, ColumnType, Decision, Error, ErrorKind, FrameId, Interrupt, MergeCell, MergeDriver,
-    Outcome, Params, Position, QueryOptions, QueryPath, Result, RowSink, Schema, TableName,
-    Timestamp, Value, ValueRef,
+    Column, ColumnType, Decision, Error, ErrorKind, FrameId, IndexColumn, IndexSpec, Interrupt,
+    MergeCell, MergeDriver, Outcome, Params, Position, QueryOptions, QueryPath, Result, RowSink,
+    Schema, TableName, Timestamp, Value, ValueRef,
 };
 
 mod import;

@@ -32,6 +32,8 @@ pub struct Config {
     pub frame_retention_days: i64,
     /// How much of the history of each table is kept: `history.keep`.
     pub history_keep: Keep,
+    /// Whether indices are made of what is asked often: `indices.auto`.
+    pub indices_auto: bool,
 }
 
 impl Config {
@@ -77,7 +79,9 @@ impl Config {
             .ok_or_else(|| wrong("`frame.retention.days` is not a number of days"))?;
         let history_keep = keep(&document)
             .ok_or_else(|| wrong("`history.keep` does not say how much history is kept"))?;
-        Ok(Self { node, frame_retention_days: days, history_keep })
+        let indices_auto = indices_auto(&document)
+            .ok_or_else(|| wrong("`indices.auto` is neither true nor false"))?;
+        Ok(Self { node, frame_retention_days: days, history_keep, indices_auto })
     }
 
     /// Makes an empty database.
@@ -108,7 +112,12 @@ impl Config {
         storage.replace(CONFIG_PATH, document.to_string().as_bytes())?;
         storage.sync_folder("")?;
         registry::complete(&**storage)?;
-        Ok(Self { node, frame_retention_days: RETENTION_DAYS, history_keep: Keep::All })
+        Ok(Self {
+            node,
+            frame_retention_days: RETENTION_DAYS,
+            history_keep: Keep::All,
+            indices_auto: false,
+        })
     }
 }
 
@@ -124,6 +133,14 @@ fn retention(document: &DocumentMut) -> Option<i64> {
     match item {
         Some(item) => item.as_integer().filter(|days| *days >= 0),
         None => Some(RETENTION_DAYS),
+    }
+}
+
+/// What `indices.auto` says; `None` if that makes no sense.
+fn indices_auto(document: &DocumentMut) -> Option<bool> {
+    match document.get("indices").and_then(|indices| indices.get("auto")) {
+        Some(said) => said.as_bool(),
+        None => Some(false),
     }
 }
 

@@ -388,6 +388,16 @@ impl Database {
         self.inner.store.storage().root()
     }
 
+    /// Where its files are.
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(self.inner.store.storage())
+    }
+
+    /// The settings that it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
     /// What was found and repaired when the database was opened, for people to read.
     pub fn notices(&self) -> &[String] {
         &self.inner.notices

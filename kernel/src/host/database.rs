@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reedbase_plugin_api::Snapshot as ReadSnapshot;
-use reedbase_plugin_api::{Host, Result, Timestamp, Writer};
+use reedbase_plugin_api::{Error, Host, IndexSpec, Result, TableName, Timestamp, Writer};
 
+use super::index_report::{self, IndexStat};
 use super::snapshot::HostSnapshot;
-use super::tables::Catalog;
+use super::tables::{Catalog, Plugins};
 use super::writer::HostWriter;
 use crate::database::Database;
-use crate::index::Kinds;
+use crate::index::{Wanted, index_name};
 
 /// A database, for plugins. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,9 +22,11 @@ pub struct DatabaseHost {
 }
 
 impl DatabaseHost {
-    /// The host that this database is, with these kinds of index.
-    pub fn new(database: Database, kinds: Kinds) -> Self {
-        Self { database, catalog: Arc::new(Catalog::new(kinds)), newest: Arc::default() }
+    /// The host that this database is, with these plugins.
+    pub fn new(database: Database, plugins: Plugins) -> Self {
+        let wanted = Wanted::new(database.storage());
+        let catalog = Arc::new(Catalog::new(plugins, wanted));
+        Self { database, catalog, newest: Arc::default() }
     }
 
     fn newest(&self) -> Result<Arc<HostSnapshot>> {
@@ -41,6 +44,42 @@ impl DatabaseHost {
     }
 }
 
+/// Fewer rows than this are passed by as fast as an index is searched.
+const WORTH_MIN: u64 = 1000;
+
+/// What was asked so many times is asked often.
+const OFTEN: u64 = 8;
+
+impl DatabaseHost {
+    /// What an index takes. It is made if need be.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name, or those of reading the table.
+    pub fn index_stat(&self, name: &str) -> Result<IndexStat> {
+        index_report::stat(&self.newest()?.snapshot, &self.catalog, name, false)
+    }
+
+    /// Makes an index anew, of the rows alone.
+    ///
+    /// # Errors
+    /// Those of [`index_stat`](Self::index_stat).
+    pub fn rebuild_index(&self, name: &str) -> Result<IndexStat> {
+        index_report::stat(&self.newest()?.snapshot, &self.catalog, name, true)
+    }
+
+    /// Makes an index of what is asked often.
+    fn make_wanted(&self, table: &TableName, columns: &[String]) -> Result<()> {
+        let kind = self.catalog.indices.kinds.with_columns(columns.len());
+        let kind = kind.ok_or_else(|| Error::not_found("there is no kind of index for this"))?;
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let spec =
+            IndexSpec::new(index_name("auto", table.as_str(), &columns), kind.id(), &columns);
+        let mut writer = self.begin()?;
+        writer.create_index(table.as_str(), &spec)?;
+        writer.commit().map(drop)
+    }
+}
+
 impl Host for DatabaseHost {
     fn snapshot(&self) -> Result<Arc<dyn ReadSnapshot>> {
         Ok(self.newest()?)
@@ -48,6 +87,15 @@ impl Host for DatabaseHost {
 
     fn instant(&self, text: &str) -> Result<Timestamp> {
         self.database.instant(text)
+    }
+
+    fn note_search(&self, table: &str, columns: &[String], rows: u64) {
+        let (Ok(name), true) = (TableName::new(table), rows >= WORTH_MIN) else { return };
+        let times = self.catalog.wanted.note(&name, columns, rows);
+        if times == OFTEN && self.database.config().indices_auto {
+            // It is a favour: where it cannot be done, in a folder that cannot be written say, nobody waits for it.
+            drop(self.make_wanted(&name, columns));
+        }
     }
 
     fn begin(&self) -> Result<Box<dyn Writer>> {

@@ -2,6 +2,7 @@
 
 mod tables;
 mod computed;
+mod index_report;
 mod snapshot;
 mod traces;
 mod unique;
@@ -9,3 +10,5 @@ mod writer;
 mod database;
 
 pub use database::DatabaseHost;
+pub use index_report::IndexStat;
+pub use tables::{Plugin, Plugins};

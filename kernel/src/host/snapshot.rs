@@ -49,7 +49,7 @@ impl ReadSnapshot for HostSnapshot {
     }
 
     fn computed(&self, what: &Computed) -> Result<Arc<dyn TableView>> {
-        compute(what, &self.snapshot, &self.database)
+        compute(what, &self.snapshot, &self.database, &self.catalog)
     }
 
     fn as_of(&self, frame: Timestamp) -> Result<Arc<dyn ReadSnapshot>> {

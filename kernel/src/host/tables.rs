@@ -10,14 +10,45 @@ use reedbase_plugin_api::{
 };
 
 use crate::database::Snapshot;
-use crate::index::{At, Indices, Kinds, Pending, views};
+use crate::index::{At, Indices, Kinds, Pending, Wanted, views};
 use crate::schema;
 use crate::table::{Key, Table};
+
+/// The plugins that a database is opened with.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it is made in one place, where all plugins are named"
+)]
+pub struct Plugins {
+    /// The kinds of index.
+    pub kinds: Kinds,
+    /// All of them, for people.
+    pub list: Vec<Plugin>,
+}
+
+/// A plugin, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "it is made in one place, where all plugins are named"
+)]
+pub struct Plugin {
+    /// The name of its crate.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it brings, such as `index btree`.
+    pub brings: String,
+}
 
 /// What is known of the tables of a database beside their rows.
 #[derive(Debug)]
 pub(super) struct Catalog {
     pub(super) indices: Indices,
+    /// What was asked without an index.
+    pub(super) wanted: Wanted,
+    pub(super) plugins: Vec<Plugin>,
     /// What schemas say: each text is read once.
     said: Mutex<HashMap<TableName, Said>>,
 }
@@ -38,8 +69,9 @@ pub(super) struct Described {
 }
 
 impl Catalog {
-    pub(super) fn new(kinds: Kinds) -> Self {
-        Self { indices: Indices::new(kinds), said: Mutex::default() }
+    pub(super) fn new(plugins: Plugins, wanted: Wanted) -> Self {
+        let indices = Indices::new(plugins.kinds);
+        Self { indices, wanted, plugins: plugins.list, said: Mutex::default() }
     }
 
     pub(super) fn describe(&self, name: &TableName, table: &Table) -> Described {

@@ -131,6 +131,16 @@ impl Indices {
         drop(file::write(&**at.snapshot.store().storage(), at.name, view, &written));
     }
 
+    /// How many entries an index has, and about how many bytes it takes; `None` if nobody asked for it yet.
+    pub fn known(&self, table: &TableName, name: &str) -> Option<(u64, u64)> {
+        let slot = {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(kept.get(&(table.clone(), name.to_owned()))?)
+        };
+        let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().map(|kept| (kept.index.len(), kept.index.byte_count()))
+    }
+
     /// Forgets an index that was dropped.
     pub fn forget(&self, snapshot: &Snapshot, table: &TableName, name: &str) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,7 @@
 //! file       cache/index/<table>/<name>.index
 //! kept       for each index the newest one that was asked for
 //! pending    the same in a transaction
+//! wanted     what was asked without an index
 //! ```
 
 mod kinds;
@@ -20,9 +21,11 @@ mod build;
 mod file;
 mod kept;
 mod pending;
+mod wanted;
 
 pub use build::{find_other, find_twin};
 pub use entry::{value_of_cells, views};
 pub use kept::{At, Indices};
 pub use kinds::Kinds;
 pub use pending::{Pending, Touched};
+pub use wanted::{Columns, Counts, Wanted, index_name};

@@ -48,6 +48,7 @@ struct Offer {
 /// Chooses a way.
 pub(crate) fn choose(
     info: &mut IndexInfo,
+    table: &str,
     schema: &Schema,
     indices: &[IndexView],
     rows: u64,
@@ -80,6 +81,8 @@ pub(crate) fn choose(
     let best = offers.min_by(|one, other| cost(one).total_cmp(&cost(other)));
     let Some(best) = best.filter(|best| cost(best) < rows * (1.0 + sorting)) else {
         info.set_idx_num(ALL);
+        let columns = wanted(&conditions, schema, order.first().filter(|_| limited));
+        info.set_idx_str(&written_columns(table, &columns));
         info.set_estimated_cost(rows);
         set_rows(info, rows);
         return Ok(true);
@@ -91,6 +94,48 @@ pub(crate) fn choose(
     info.set_estimated_cost(LOOKUP + best.rows * LOOKUP);
     set_rows(info, best.rows);
     Ok(true)
+}
+
+/// The columns that an index should have, had it to find the rows: those that equal something, and one with an interval or in
+/// whose order rows are wanted.
+fn wanted<'s>(
+    conditions: &[Condition],
+    schema: &'s Schema,
+    order: Option<&(usize, bool)>,
+) -> Vec<&'s str> {
+    let named = |column: usize| schema.columns.get(column).map(|column| column.name.as_str());
+    let plain = |c: &&Condition| {
+        let kind = schema.columns.get(c.column).map(|column| column.kind).unwrap_or_default();
+        !matches!(c.test, Test::Like | Test::Glob)
+            && c.collation.eq_ignore_ascii_case(Collation::of(kind).name())
+    };
+    let equal = conditions.iter().filter(plain).filter(|c| c.test.is_equal()).map(|c| c.column);
+    let other = conditions.iter().filter(plain).filter(|c| !c.test.is_equal()).map(|c| c.column);
+    let one_more = other.chain(order.map(|(column, _)| *column)).next();
+    let mut names: Vec<&str> = Vec::new();
+    for name in equal.chain(one_more).filter_map(named) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// What stands between names in a plan: no name has it.
+const BETWEEN: char = '\u{1f}';
+
+fn written_columns(table: &str, columns: &[&str]) -> String {
+    let names =
+        columns.iter().fold(table.to_owned(), |names, name| format!("{names}{BETWEEN}{name}"));
+    if columns.is_empty() { String::new() } else { names }
+}
+
+/// The table, and the columns that an index should have: what [`choose`] wrote into the plan of a scan.
+pub(crate) fn read_columns(text: &str) -> Option<(String, Vec<String>)> {
+    let mut names = text.split(BETWEEN).map(str::to_owned);
+    let table = names.next()?;
+    let columns: Vec<_> = names.collect();
+    (!columns.is_empty()).then_some((table, columns))
 }
 
 fn set_rows(info: &mut IndexInfo, rows: f64) {

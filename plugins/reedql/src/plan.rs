@@ -31,15 +31,27 @@ pub(crate) struct Plan {
     pub(crate) follows: Vec<String>,
     /// Whether it may ask for all columns.
     pub(crate) has_star: bool,
-    /// How often it scans a whole table, once that is known.
-    pub(crate) scans: OnceLock<usize>,
+    /// The whole tables that it scans, once that is known.
+    pub(crate) scans: OnceLock<Scans>,
+}
+
+/// The whole tables that a statement scans.
+#[derive(Debug, Default)]
+pub(crate) struct Scans {
+    /// How many; a scan inside of another counts as many.
+    pub(crate) count: usize,
+    /// The columns by which rows of a table are looked for, and that no index has.
+    pub(crate) wanted: Vec<(String, Vec<String>)>,
 }
 
 /// The tables that are computed and have a name of their own.
-const SYSTEM: [(&str, Computed); 3] = [
+const SYSTEM: [(&str, Computed); 6] = [
     ("reed_tables", Computed::Tables),
     ("reed_columns", Computed::Columns),
     ("reed_frames", Computed::Frames),
+    ("reed_indices", Computed::Indices),
+    ("reed_searches", Computed::Searches),
+    ("reed_plugins", Computed::Plugins),
 ];
 
 impl Plan {

@@ -13,11 +13,12 @@ use reedbase_plugin_api::{
 };
 use rusqlite::types::Value as SqlValue;
 
+use crate::access::read_columns;
 use crate::connection;
 use crate::explain;
 use crate::failure::Failed;
 use crate::mirror::{key_texts, write_back};
-use crate::plan::Plan;
+use crate::plan::{Plan, Scans};
 use crate::rewrite::Derived;
 use crate::run::{Stopped, run};
 use crate::script::Kind;
@@ -152,12 +153,18 @@ impl Session {
         let scans = plan.scans.get_or_init(|| {
             let scans = self.direct.own(|connection| scans(connection, &plan.rewritten.sql));
             // What SQLite cannot prepare is told when it is run.
-            scans.unwrap_or(0)
+            scans.unwrap_or_default()
         });
+        for (name, columns) in &scans.wanted {
+            let now = plan.tables.contains(name).then(|| views.iter().find(|(n, _)| n == name));
+            if let Some((_, view)) = now.flatten() {
+                self.host.note_search(view.name().as_str(), columns, view.row_count());
+            }
+        }
         let passed = |(name, view): &(String, Arc<dyn TableView>)| {
             self.scanned.get(name).is_some_and(|rows| *rows >= view.row_count())
         };
-        Ok(match scans {
+        Ok(match scans.count {
             0 => Path::Direct,
             1 if !views.iter().any(passed) => Path::Direct,
             _ => Path::Mirrored,
@@ -292,16 +299,19 @@ impl Session {
     }
 }
 
-/// How often a statement scans a whole table; a scan inside of another counts as many.
-fn scans(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<usize> {
+/// The whole tables that a statement scans.
+fn scans(connection: &rusqlite::Connection, sql: &str) -> rusqlite::Result<Scans> {
     let mut explain = connection.prepare_cached(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let mut rows = explain.raw_query();
-    let mut count = 0;
+    let mut scans = Scans::default();
     while let Some(row) = rows.next()? {
         let detail: String = row.get(3)?;
-        count += usize::from(detail.contains("VIRTUAL TABLE INDEX 0:"));
+        if let Some((_, columns)) = detail.split_once("VIRTUAL TABLE INDEX 0:") {
+            scans.count += 1;
+            scans.wanted.extend(read_columns(columns));
+        }
     }
-    Ok(count)
+    Ok(scans)
 }
 
 fn cell_value(value: &SqlValue) -> CellValue<'_> {

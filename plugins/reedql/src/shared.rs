@@ -184,6 +184,7 @@ impl Shared {
         let generation = self.generation();
         if let Some((known, view)) = self.state().views.get(name)
             && (*known == generation || matches!(source, Source::Then { .. }))
+            && !matches!(source, Source::Computed(Computed::Indices | Computed::Searches))
         {
             return Ok(Arc::clone(view));
         }

@@ -83,7 +83,8 @@ unsafe impl VTab<'static> for VirtualTable {
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
         guard(&self.shared, || {
-            access::choose(info, &self.schema, &self.indices, self.rows).map_err(from_sqlite)
+            access::choose(info, &self.name, &self.schema, &self.indices, self.rows)
+                .map_err(from_sqlite)
         })
     }
 

@@ -32,6 +32,7 @@ pub(crate) mod verify;
 pub(crate) mod repair;
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod index;
 pub(crate) mod dict;
 pub(crate) mod databases;
 pub(crate) mod git;
@@ -103,6 +104,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::BackupRestore(command) => command.run(output),
         Command::ConfigGet(command) => command.run(global, output),
         Command::ConfigSet(command) => command.run(global, output),
+        Command::IndexList(command) => command.run(global, output),
+        Command::IndexCreate(command) => command.run(global, output),
+        Command::IndexDrop(command) => command.run(global, output),
+        Command::IndexRebuild(command) => command.run(global, output),
+        Command::IndexStats(command) => command.run(global, output),
+        Command::IndexAdvise(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),
         Command::DictValidate(command) => command.run(global, output),

@@ -1,234 +1,25 @@
-//! Tables that are in no file: what there is, and what was.
+//! Computed tables of what was: frames, versions, the lives of rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::Timestamp as Instant;
-use reedbase_plugin_api::{
-    Batch, Bytes, Column, ColumnType, Computed, Error, Result, Schema, Shape, TableName, TableView,
-    Timestamp, row,
-};
+use reedbase_plugin_api::{Column, Result, Schema, Timestamp};
 
-use super::tables::schema_of;
-use crate::database::{Database, Row, Snapshot};
+use super::computing::Computing;
+use super::sheet::{Sheet, instant, integer, text, time};
+use crate::database::Row;
 use crate::frame::FrameInfo;
-use crate::state::TableState;
+use crate::host::tables::schema_of;
 use crate::table::Key;
 
-/// A computed table: its rows, as a file would hold them.
-#[derive(Debug)]
-struct Sheet {
-    name: TableName,
-    version: Timestamp,
-    schema: Arc<Schema>,
-    shape: Shape,
-    rows: Vec<Bytes>,
-}
-
-/// The byte between the cells.
-const DELIMITER: u8 = b',';
-
-impl Sheet {
-    fn new(name: &str, version: Timestamp, columns: Vec<Column>) -> Result<Self> {
-        let names: Vec<_> = columns.iter().map(|column| Some(column.name.as_str())).collect();
-        let header = Bytes::from(row::write_row(&names, DELIMITER, b"\n"));
-        let schema = Schema::new(DELIMITER, Default::default(), columns);
-        Ok(Self {
-            name: TableName::new(name)?,
-            version,
-            schema: Arc::new(schema),
-            shape: Shape::new(DELIMITER, header, vec![0])?,
-            rows: Vec::new(),
-        })
-    }
-
-    fn push(&mut self, cells: &[Option<&str>]) {
-        self.rows.push(Bytes::from(row::write_row(cells, DELIMITER, b"\n")));
-    }
-}
-
-impl TableView for Sheet {
-    fn name(&self) -> &TableName {
-        &self.name
-    }
-
-    fn version(&self) -> Timestamp {
-        self.version
-    }
-
-    fn schema(&self) -> &Arc<Schema> {
-        &self.schema
-    }
-
-    fn shape(&self) -> &Shape {
-        &self.shape
-    }
-
-    fn row_count(&self) -> u64 {
-        self.rows.len() as u64
-    }
-
-    fn byte_count(&self) -> u64 {
-        self.rows.iter().map(|row| row.len() as u64).sum()
-    }
-
-    fn has_plain_keys(&self) -> bool {
-        false
-    }
-
-    fn scan(&self, from: u64, max: usize, batch: &mut Batch) -> Result<Option<u64>> {
-        let start = usize::try_from(from).unwrap_or(usize::MAX).min(self.rows.len());
-        let end = start.saturating_add(max).min(self.rows.len());
-        for (slot, row) in (from..).zip(self.rows.get(start..end).unwrap_or_default()) {
-            batch.add_piece(row.clone());
-            batch.add_row(slot, 0, row.len());
-        }
-        Ok((end < self.rows.len()).then_some(end as u64))
-    }
-
-    fn row(&self, slot: u64) -> Result<Option<Bytes>> {
-        Ok(usize::try_from(slot).ok().and_then(|slot| self.rows.get(slot)).cloned())
-    }
-
-    fn changed_since(&self, _: Timestamp, _: usize) -> Result<Option<Vec<Vec<String>>>> {
-        Ok(None)
-    }
-
-    fn find(&self, _: &[&str]) -> Result<Option<(u64, Bytes)>> {
-        Ok(None)
-    }
-}
-
-/// Computes a table.
-pub(super) fn compute(
-    what: &Computed,
-    snapshot: &Snapshot,
-    database: &Database,
-) -> Result<Arc<dyn TableView>> {
-    let computing = Computing { snapshot, database };
-    let sheet = match what {
-        Computed::Tables => computing.tables(),
-        Computed::Columns => computing.columns(),
-        Computed::Frames => computing.frames(),
-        Computed::History { table, key } => computing.history(table, key.as_deref()),
-        Computed::Diff { table, from, to } => computing.diff(table, *from, *to),
-        Computed::Blame { table } => computing.blame(table),
-        Computed::Versions { table } => computing.versions(table),
-        other => Err(Error::not_found(format!("there is no computed table {other:?}"))),
-    };
-    Ok(Arc::new(sheet?))
-}
-
-struct Computing<'a> {
-    snapshot: &'a Snapshot,
-    database: &'a Database,
-}
-
-fn text(name: &str) -> Column {
-    Column::new(name, ColumnType::String)
-}
-
-fn integer(name: &str) -> Column {
-    Column::new(name, ColumnType::Integer)
-}
-
-fn boolean(name: &str) -> Column {
-    Column::new(name, ColumnType::Boolean)
-}
-
-fn instant(name: &str) -> Column {
-    Column::new(name, ColumnType::Timestamp)
-}
-
-/// An instant as RFC 3339, in UTC.
-fn time(timestamp: Timestamp) -> String {
-    match Instant::from_microsecond(timestamp.as_micros()) {
-        Ok(instant) => instant.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
-        Err(_) => timestamp.to_string(),
-    }
-}
-
 impl Computing<'_> {
-    fn sheet(&self, name: &str, columns: Vec<Column>) -> Result<Sheet> {
-        Sheet::new(name, self.snapshot.frame(), columns)
-    }
-
-    /// The tables that were not dropped.
-    fn there(&self) -> impl Iterator<Item = &TableState> {
-        self.snapshot.state().tables().filter(|table| !table.is_dropped())
-    }
-
-    fn tables(&self) -> Result<Sheet> {
-        let columns = vec![
-            text("name"),
-            integer("rows"),
-            integer("bytes"),
-            text("key"),
-            integer("version"),
-            instant("changed"),
-        ];
-        let mut sheet = self.sheet("reed_tables", columns)?;
-        for state in self.there() {
-            let table = self.snapshot.table(state.name().as_str())?;
-            let (rows, bytes) = (table.rows().to_string(), table.file_len().to_string());
-            let key = self.snapshot.key_columns(state.name().as_str())?.join(", ");
-            let version = state.version();
-            sheet.push(&[
-                Some(state.name().as_str()),
-                Some(&rows),
-                Some(&bytes),
-                Some(&key),
-                Some(&version.to_string()),
-                Some(&time(version)),
-            ]);
-        }
-        Ok(sheet)
-    }
-
-    fn columns(&self) -> Result<Sheet> {
-        let columns = vec![
-            text("table_name"),
-            integer("position"),
-            text("name"),
-            text("type"),
-            boolean("primary_key"),
-            boolean("required"),
-            boolean("is_unique"),
-            text("default_value"),
-            text("refers_to"),
-            text("merge"),
-        ];
-        let mut sheet = self.sheet("reed_columns", columns)?;
-        for state in self.there() {
-            let table = self.snapshot.table(state.name().as_str())?;
-            let schema = schema_of(table.schema(), table.shape());
-            for (position, column) in (1..).zip(&schema.columns) {
-                let position: i32 = position;
-                let flag = |flag: bool| if flag { "true" } else { "false" };
-                sheet.push(&[
-                    Some(state.name().as_str()),
-                    Some(&position.to_string()),
-                    Some(&column.name),
-                    Some(&column.kind.to_string()),
-                    Some(flag(column.primary_key)),
-                    Some(flag(column.required)),
-                    Some(flag(column.unique)),
-                    column.default.as_deref(),
-                    column.references.as_deref(),
-                    column.merge.as_deref(),
-                ]);
-            }
-        }
-        Ok(sheet)
-    }
-
     /// The frames up to the snapshot, oldest first.
     fn known_frames(&self) -> Result<Vec<Arc<FrameInfo>>> {
         let frames = self.database.frames()?;
         Ok(frames.into_iter().filter(|frame| frame.timestamp <= self.snapshot.frame()).collect())
     }
 
-    fn frames(&self) -> Result<Sheet> {
+    pub(super) fn frames(&self) -> Result<Sheet> {
         let columns = vec![
             integer("frame"),
             text("id"),
@@ -270,7 +61,7 @@ impl Computing<'_> {
     }
 
     /// Each state of each row, or of the one with a key; oldest first. A row that was removed is shown as it was last.
-    fn history(&self, table: &str, key: Option<&str>) -> Result<Sheet> {
+    pub(super) fn history(&self, table: &str, key: Option<&str>) -> Result<Sheet> {
         let schema = self.schema(table)?;
         let mut columns = vec![
             integer("reed_frame"),
@@ -315,7 +106,7 @@ impl Computing<'_> {
         Ok(sheet)
     }
 
-    fn diff(&self, table: &str, from: Timestamp, to: Timestamp) -> Result<Sheet> {
+    pub(super) fn diff(&self, table: &str, from: Timestamp, to: Timestamp) -> Result<Sheet> {
         let schema = self.schema(table)?;
         let mut columns = vec![text("reed_change")];
         for column in &schema.columns {
@@ -335,7 +126,7 @@ impl Computing<'_> {
         Ok(sheet)
     }
 
-    fn blame(&self, table: &str) -> Result<Sheet> {
+    pub(super) fn blame(&self, table: &str) -> Result<Sheet> {
         let key = self.snapshot.key_columns(table)?;
         let schema = self.schema(table)?;
         let in_key = |column: &&Column| key.contains(&column.name);
@@ -371,7 +162,7 @@ impl Computing<'_> {
         Ok(sheet)
     }
 
-    fn versions(&self, table: &str) -> Result<Sheet> {
+    pub(super) fn versions(&self, table: &str) -> Result<Sheet> {
         let columns = vec![
             integer("frame"),
             instant("time"),
