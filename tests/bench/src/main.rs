@@ -26,6 +26,7 @@ mod repair;
 mod replay;
 mod seeds;
 mod query;
+mod index;
 
 use std::path::PathBuf;
 
@@ -59,7 +60,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 22] = [
+const PARTS: [Part; 25] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -75,6 +76,9 @@ const PARTS: [Part; 22] = [
     ("long", frames::long),
     ("lookup", frames::lookup),
     ("query", query::reedql),
+    ("index search", index::searches),
+    ("index make", index::making),
+    ("query past", index::past),
     ("adopt", outside::edits),
     ("status", outside::status),
     ("verify", verify::speed),

@@ -14,14 +14,14 @@ const COLUMNS: &str = "id INTEGER PRIMARY KEY, title TEXT, author TEXT, status T
                        price REAL, created TEXT, body TEXT";
 
 /// A database with `t`, and `u` of which each row refers to one of `t`; and the same in SQLite.
-struct Sides {
+pub struct Sides {
     _folder: tempfile::TempDir,
-    database: Database,
-    sqlite: rusqlite::Connection,
+    pub database: Database,
+    pub sqlite: rusqlite::Connection,
 }
 
 impl Sides {
-    fn new(settings: &Settings, rows: u64) -> Self {
+    pub fn new(settings: &Settings, rows: u64) -> Self {
         let folder = tempfile::tempdir_in(&settings.folder).expect("a folder");
         let database = Database::create(folder.path().join("db")).expect("a database");
         let mut u = String::from("id,t_id,note\n");
@@ -41,7 +41,7 @@ impl Sides {
         Self { _folder: folder, database, sqlite }
     }
 
-    fn session(&self, path: QueryPath) -> Session {
+    pub fn session(&self, path: QueryPath) -> Session {
         let mut session = self.database.session().expect("a session");
         let mut options = QueryOptions::default();
         options.path = path;
@@ -81,7 +81,7 @@ fn import(
 }
 
 /// How long a query takes in SQLite, its rows read to the end.
-fn by_sqlite(sqlite: &rusqlite::Connection, sql: &str, id: u64) -> Duration {
+pub fn by_sqlite(sqlite: &rusqlite::Connection, sql: &str, id: u64) -> Duration {
     let mut statement = sqlite.prepare_cached(sql).expect("SQLite prepares");
     let (taken, ()) = time(|| {
         let mut rows = match statement.parameter_count() {
@@ -96,7 +96,7 @@ fn by_sqlite(sqlite: &rusqlite::Connection, sql: &str, id: u64) -> Duration {
     taken
 }
 
-fn by_reedql(session: &mut Session, sql: &str, id: u64) -> Duration {
+pub fn by_reedql(session: &mut Session, sql: &str, id: u64) -> Duration {
     let params = if sql.contains('?') { vec![Value::Integer(id as i64)] } else { Vec::new() };
     let (taken, _) = time(|| {
         session
