@@ -5,6 +5,7 @@
 //! smaller keys in O(log n): that is how the place of a line becomes its ordinal and back. Nothing is
 //! ever removed from the map: a removed line stays as one that says so.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// How many entries a node holds at most.
@@ -143,6 +144,55 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
         range
     }
 
+    /// The keys under which this tree and another, of which it was made or which was made of it, have something else; more
+    /// keys, where `same` says of values that they differ. Cost: what differs, not the size: parts that both share are
+    /// passed by. `None` if there are more than `most`.
+    pub(crate) fn differing(
+        &self,
+        other: &Self,
+        most: usize,
+        same: impl Fn(&V, &V) -> bool,
+    ) -> Option<Vec<K>> {
+        let mut ours: Vec<&Arc<Node<K, V>>> = self.root.iter().collect();
+        let mut theirs: Vec<&Arc<Node<K, V>>> = other.root.iter().collect();
+        loop {
+            let known: HashSet<*const Node<K, V>> =
+                ours.iter().map(|node| Arc::as_ptr(node)).collect();
+            let shared: HashSet<*const Node<K, V>> = theirs
+                .iter()
+                .map(|node| Arc::as_ptr(node))
+                .filter(|node| known.contains(node))
+                .collect();
+            for nodes in [&mut ours, &mut theirs] {
+                nodes.retain(|node| !shared.contains(&Arc::as_ptr(node)));
+            }
+            let is_inner = |node: &Arc<Node<K, V>>| matches!(&**node, Node::Inner(_));
+            if !ours.iter().chain(&theirs).any(|node| is_inner(node)) {
+                break;
+            }
+            if ours.len() + theirs.len() > most {
+                return None;
+            }
+            (ours, theirs) = (below(&ours), below(&theirs));
+        }
+        let entries = |nodes: &[&'_ Arc<Node<K, V>>]| -> BTreeMap<K, V> {
+            let leaves = nodes.iter().filter_map(|node| match &***node {
+                Node::Leaf(entries) => Some(entries),
+                Node::Inner(_) => None,
+            });
+            leaves.flatten().cloned().collect()
+        };
+        let (ours, mut theirs) = (entries(&ours), entries(&theirs));
+        let mut keys = Vec::new();
+        for (key, value) in ours {
+            if !theirs.remove(&key).is_some_and(|other| same(&value, &other)) {
+                keys.push(key);
+            }
+        }
+        keys.extend(theirs.into_keys());
+        (keys.len() <= most).then_some(keys)
+    }
+
     /// All entries from a key on, in order.
     pub(crate) fn iter_from(&self, key: &K) -> Range<'_, K, V> {
         let mut range = Range { stack: Vec::new(), leaf: [].iter() };
@@ -163,6 +213,18 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
         }
         range
     }
+}
+
+/// The children of inner nodes; leaves stay.
+fn below<'t, K, V>(nodes: &[&'t Arc<Node<K, V>>]) -> Vec<&'t Arc<Node<K, V>>> {
+    let mut below = Vec::new();
+    for node in nodes {
+        match &***node {
+            Node::Leaf(_) => below.push(*node),
+            Node::Inner(children) => below.extend(children.iter().map(|child| &child.node)),
+        }
+    }
+    below
 }
 
 /// The child under which a key belongs.
@@ -273,7 +335,7 @@ impl<'a, K, V> Iterator for Range<'a, K, V> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     impl Weight for i64 {
         fn weight(&self) -> i64 {
@@ -296,6 +358,13 @@ mod tests {
             }
             old.push((tree, model));
             for (tree, model) in &old {
+                for (other, known) in &old {
+                    let mut keys = tree.differing(other, 100, |one, two| one == two).unwrap();
+                    keys.sort();
+                    let all: BTreeSet<u32> = model.keys().chain(known.keys()).copied().collect();
+                    let differs = |key: &u32| model.get(key) != known.get(key);
+                    prop_assert_eq!(keys, all.into_iter().filter(differs).collect::<Vec<_>>());
+                }
                 prop_assert!(tree.iter().eq(model.iter()));
                 prop_assert_eq!(tree.is_empty(), model.is_empty());
                 prop_assert_eq!(tree.weight(), model.values().sum::<i64>());

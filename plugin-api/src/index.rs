@@ -173,6 +173,13 @@ impl Entries {
         (part(start, value_end).unwrap_or_default(), part(value_end, end).unwrap_or_default())
     }
 
+    /// The value and the key of an entry, one behind the other.
+    pub fn whole(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |e| e.1);
+        let end = self.ends.get(at).map_or(start, |end| end.1);
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         (0..self.len()).map(|at| self.get(at))

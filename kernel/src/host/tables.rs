@@ -185,13 +185,12 @@ impl RowSearch for HostSearch {
     fn next(&mut self, max: usize, batch: &mut Batch) -> Result<bool> {
         self.keys.clear();
         let more = self.search.next(max, &mut self.keys);
-        for key in self.keys.iter() {
-            if let Some((slot, row)) = self.table.find_row(&Key::from_bytes(key))? {
-                let len = row.len();
-                batch.add_piece(row);
-                batch.add_row(slot, 0, len);
-            }
-        }
+        let keys: Vec<_> = self.keys.iter().map(Key::from_bytes).collect();
+        self.table.find_rows(&keys, &mut |slot, row| {
+            let len = row.len();
+            batch.add_piece(row);
+            batch.add_row(slot, 0, len);
+        })?;
         Ok(more)
     }
 }

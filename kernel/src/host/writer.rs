@@ -183,7 +183,8 @@ fn check_index(kinds: &Kinds, schema: &Schema, index: &IndexSpec) -> Result<()> 
     let kind = kinds.get(&index.using)?;
     let most = kind.max_columns();
     if index.columns.len() > most {
-        let most = if most == 1 { "one column".to_owned() } else { format!("up to {most} columns") };
+        let most =
+            if most == 1 { "one column".to_owned() } else { format!("up to {most} columns") };
         let message = format!("an index of the kind {} has {most}", kind.id());
         return Err(Error::usage(message).help("write USING composite"));
     }

@@ -150,6 +150,11 @@ impl Indices {
     }
 }
 
+/// Keys, as history tells them.
+fn told(keys: Option<Vec<Vec<String>>>) -> Option<Vec<Key<'static>>> {
+    keys.map(|keys| keys.iter().map(|parts| Key::from_parts(parts)).collect())
+}
+
 impl Kept {
     fn new(at: At<'_>, view: &IndexView, index: Arc<dyn Index>) -> Self {
         let (table, snapshot) = (at.table.clone(), at.snapshot.clone());
@@ -160,10 +165,13 @@ impl Kept {
     fn advance(&mut self, at: At<'_>, view: &IndexView) -> Result<bool> {
         let (name, known) = (at.name.as_str(), self.table.version());
         if known != at.table.version() {
-            let keys = at.snapshot.keys_changed_since(name, known, most(at.table))?;
+            let most = most(at.table);
+            let keys = match at.table.keys_differing(&self.table, most)? {
+                Some(keys) => Some(keys),
+                None => told(at.snapshot.keys_changed_since(name, known, most)?),
+            };
             let Some(keys) = keys else { return Ok(false) };
             self.unwritten += keys.len() as u64;
-            let keys = keys.iter().map(|parts| Key::from_parts(parts));
             self.index = reconcile(&self.index, view, &self.table, at.table, keys)?;
         }
         (self.table, self.snapshot) = (at.table.clone(), at.snapshot.clone());
@@ -173,9 +181,12 @@ impl Kept {
     /// The one of an earlier version; `None` if too much differs.
     fn back_to(&self, at: At<'_>, view: &IndexView) -> Result<Option<Arc<dyn Index>>> {
         let name = at.name.as_str();
-        let keys = self.snapshot.keys_changed_since(name, at.table.version(), most(at.table))?;
+        let most = most(at.table);
+        let keys = match at.table.keys_differing(&self.table, most)? {
+            Some(keys) => Some(keys),
+            None => told(self.snapshot.keys_changed_since(name, at.table.version(), most)?),
+        };
         let Some(keys) = keys else { return Ok(None) };
-        let keys = keys.iter().map(|parts| Key::from_parts(parts));
         reconcile(&self.index, view, &self.table, at.table, keys).map(Some)
     }
 }

@@ -237,6 +237,36 @@ impl Base {
     }
 }
 
+/// What a key leads to: the slot of its row, with its line.
+type Found = Option<(u32, Bytes)>;
+
+impl Base {
+    /// The same for several keys, in their order. Each step is done for all of them before the next one: so what a step
+    /// waits for in memory, it waits for at once, and not key by key.
+    ///
+    /// # Errors
+    /// Those of reading and rebuilding the file.
+    pub fn find_all(&self, keys: &[Key<'_>]) -> Result<Vec<Found>> {
+        let slots: Vec<_> =
+            keys.iter().map(|key| self.index.candidates(hash(key)).next()).collect();
+        let lines = slots.iter().map(|slot| slot.map(|slot| self.line(slot)).transpose());
+        let lines = lines.collect::<Result<Vec<_>>>()?;
+        let ends =
+            |line: &Bytes| line.first().copied().unwrap_or(0) ^ line.last().copied().unwrap_or(0);
+        std::hint::black_box(lines.iter().flatten().fold(0, |all, line| all ^ ends(line)));
+        let mut found = Vec::with_capacity(keys.len());
+        for ((key, slot), line) in keys.iter().zip(slots).zip(lines) {
+            let first =
+                slot.zip(line).filter(|(_, line)| key_of(line, &self.shape).as_ref() == Some(key));
+            found.push(match (first, slot) {
+                (None, Some(_)) => self.find(key)?,
+                (first, _) => first,
+            });
+        }
+        Ok(found)
+    }
+}
+
 /// All lines of a base in memory.
 pub struct Whole<'a> {
     base: &'a Base,

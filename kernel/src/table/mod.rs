@@ -18,6 +18,7 @@ mod base;
 mod place;
 mod view;
 mod scan;
+mod differing;
 mod edit;
 mod apply;
 mod diff;

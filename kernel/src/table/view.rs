@@ -53,6 +53,11 @@ impl Line {
         Self(Arc::new(LineState { bytes, frame, previous, weight }))
     }
 
+    /// Whether both are the very same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The bytes; `None` if the frame removed it.
     pub fn bytes(&self) -> Option<&Bytes> {
         self.0.bytes.as_ref()
@@ -207,22 +212,52 @@ impl Table {
         Ok(self.find(key)?.map(|(_, bytes)| bytes))
     }
 
+    /// The rows with these keys, in their order, each with its ordinal; what is not there is left out. Cost: less than a
+    /// [`find_row`](Self::find_row) for each.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub fn find_rows(&self, keys: &[Key<'_>], visit: &mut dyn FnMut(u64, Bytes)) -> Result<()> {
+        for (key, found) in keys.iter().zip(self.base.find_all(keys)?) {
+            if let Some((place, row)) = self.over_base(key, found) {
+                visit(self.ordinal(place), row);
+            }
+        }
+        Ok(())
+    }
+
     /// The row with this key, and where it stands.
     pub(super) fn find(&self, key: &Key<'_>) -> Result<Option<(Place, Bytes)>> {
-        if !self.keys.is_empty()
-            && let Some(place) = self.keys.get(&key.as_bytes().to_vec())
-        {
-            let line = self.lines.get(place).and_then(Line::bytes);
-            return Ok(line.map(|bytes| (*place, bytes.clone())));
+        if let Some(place) = self.added_place(key) {
+            return Ok(self.added_line(place));
         }
-        let Some((slot, bytes)) = self.base.find(key)? else { return Ok(None) };
+        Ok(self.base.find(key)?.and_then(|found| self.edited(found)))
+    }
+
+    /// The row of a key of which the base has this.
+    fn over_base(&self, key: &Key<'_>, of_base: Option<(u32, Bytes)>) -> Option<(Place, Bytes)> {
+        match self.added_place(key) {
+            Some(place) => self.added_line(place),
+            None => of_base.and_then(|found| self.edited(found)),
+        }
+    }
+
+    /// Where the row of a key stands that was added since the base.
+    fn added_place(&self, key: &Key<'_>) -> Option<Place> {
+        if self.keys.is_empty() { None } else { self.keys.get(&key.as_bytes().to_vec()).copied() }
+    }
+
+    fn added_line(&self, place: Place) -> Option<(Place, Bytes)> {
+        let line = self.lines.get(&place).and_then(Line::bytes);
+        line.map(|bytes| (place, bytes.clone()))
+    }
+
+    /// What became of a line of the base.
+    fn edited(&self, (slot, bytes): (u32, Bytes)) -> Option<(Place, Bytes)> {
         let place = Place::base(slot);
-        if self.lines.is_empty() {
-            return Ok(Some((place, bytes)));
-        }
         match self.lines.get(&place) {
-            Some(line) => Ok(line.bytes().map(|bytes| (place, bytes.clone()))),
-            None => Ok(Some((place, bytes))),
+            Some(line) => line.bytes().map(|bytes| (place, bytes.clone())),
+            None => Some((place, bytes)),
         }
     }
 

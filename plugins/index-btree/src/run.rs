@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Halving touches a place in memory at each step, far from the one before. So the first eight bytes of every sixteenth entry
-//! stand in a small table, which is halved first; it says where to look among sixteen.
+//! stand in a small table, which is halved first; it says where to look among sixteen. Bytes that all entries begin with,
+//! such as those of `Title `, are left out there: they would tell nothing apart.
 
 use std::ops::Range;
 
@@ -16,7 +17,9 @@ use reedbase_plugin_api::{Bytes, Entries, Error, ErrorKind, Result};
 pub(crate) struct Run {
     bytes: Bytes,
     len: usize,
-    /// The beginnings of the entries 0, 16, 32 …
+    /// How many bytes all entries begin with.
+    common: usize,
+    /// The beginnings of the entries 0, 16, 32 …, without what is common.
     fences: Vec<u64>,
 }
 
@@ -31,17 +34,13 @@ impl Run {
     /// The run of these entries, in any order.
     pub(crate) fn build(entries: &Entries) -> Result<Self> {
         let count = u32::try_from(entries.len()).map_err(|_| too_large())?;
-        let whole = |at: u32| {
-            let (value, key) = entries.get(at as usize);
-            value.iter().chain(key)
-        };
-        let mut order: Vec<(u64, u32)> = (0..count)
-            .map(|at| {
-                let (value, key) = entries.get(at as usize);
-                (beginning(value, key), at)
-            })
-            .collect();
+        let first = entries.whole(0);
+        let common = (1..entries.len())
+            .fold(first.len(), |common, at| shared(first, entries.whole(at)).min(common));
+        let mut order: Vec<(u64, u32)> =
+            (0..count).map(|at| (beginning(entries.whole(at as usize), common), at)).collect();
         order.sort_unstable_by(|one, other| {
+            let whole = |at: u32| entries.whole(at as usize);
             one.0.cmp(&other.0).then_with(|| whole(one.1).cmp(whole(other.1)))
         });
         Self::open(
@@ -63,8 +62,10 @@ impl Run {
         if ends.is_none_or(|ends| ends > bytes.len()) {
             return Err(damaged());
         }
-        let mut run = Self { bytes, len, fences: Vec::new() };
-        run.fences = (0..len).step_by(STEP).map(|at| beginning(run.whole(at), &[])).collect();
+        let mut run = Self { bytes, len, common: 0, fences: Vec::new() };
+        run.common = shared(run.whole(0), run.whole(len.saturating_sub(1)));
+        run.fences =
+            (0..len).step_by(STEP).map(|at| beginning(run.whole(at), run.common)).collect();
         Ok(run)
     }
 
@@ -122,7 +123,11 @@ impl Run {
 
     /// The first entry that is not before these bytes.
     fn first_at(&self, bytes: &[u8]) -> usize {
-        let wanted = beginning(bytes, &[]);
+        let first = self.whole(0);
+        if shared(first, bytes) < self.common {
+            return if bytes <= first { 0 } else { self.len };
+        }
+        let wanted = beginning(bytes, self.common);
         let before = self.fences.partition_point(|fence| *fence < wanted);
         let behind = self.fences.partition_point(|fence| *fence <= wanted);
         let mut from = before.saturating_sub(1) * STEP;
@@ -135,14 +140,20 @@ impl Run {
     }
 }
 
-/// The first eight bytes, as a number that compares like them; where there are fewer, zeros.
+/// How many bytes two entries begin with alike.
+fn shared(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+}
+
+/// Eight bytes behind the common ones, as a number that compares like them; where there are fewer, zeros.
 #[expect(clippy::big_endian_bytes, reason = "the first byte counts most")]
-fn beginning(value: &[u8], key: &[u8]) -> u64 {
-    if let Some(first) = value.first_chunk::<8>() {
+fn beginning(entry: &[u8], common: usize) -> u64 {
+    let rest = entry.get(common..).unwrap_or_default();
+    if let Some(first) = rest.first_chunk::<8>() {
         return u64::from_be_bytes(*first);
     }
     let mut first = [0; 8];
-    first.iter_mut().zip(value.iter().chain(key)).for_each(|(to, from)| *to = *from);
+    first.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     u64::from_be_bytes(first)
 }
 

@@ -87,10 +87,18 @@ pub(crate) fn choose(
         set_rows(info, rows);
         return Ok(true);
     };
-    use_conditions(info, &best.conditions);
+    let mut way = best.way;
+    let mut conditions = best.conditions;
+    if way.order != Order::Any || order.is_empty() {
+        // How many rows are read at once: it is only a hint.
+        let limits = limits(info);
+        way.limits = limits.len();
+        conditions.extend(limits);
+    }
+    use_conditions(info, &conditions);
     info.set_idx_num(BY_INDEX);
-    info.set_idx_str(&best.way.write());
-    info.set_order_by_consumed(best.way.order != Order::Any);
+    info.set_idx_str(&way.write());
+    info.set_order_by_consumed(way.order != Order::Any);
     info.set_estimated_cost(LOOKUP + best.rows * LOOKUP);
     set_rows(info, best.rows);
     Ok(true)
@@ -147,6 +155,16 @@ fn use_conditions(info: &mut IndexInfo, conditions: &[usize]) {
     for (at, condition) in (1..).zip(conditions) {
         info.constraint_usage(*condition).set_argv_index(at);
     }
+}
+
+/// The conditions that say how many rows are wanted: LIMIT and OFFSET.
+fn limits(info: &IndexInfo) -> Vec<usize> {
+    use IndexConstraintOp as Op;
+    let told = |operator| {
+        matches!(operator, Op::SQLITE_INDEX_CONSTRAINT_LIMIT | Op::SQLITE_INDEX_CONSTRAINT_OFFSET)
+    };
+    let all = info.constraints().enumerate();
+    all.filter(|(_, c)| c.is_usable() && told(c.operator())).map(|(at, _)| at).collect()
 }
 
 fn conditions(info: &IndexInfo) -> rusqlite::Result<Vec<Condition>> {
@@ -233,7 +251,7 @@ fn offer(
         equal => (SAME_VALUE + 1.0 - f64::from(u8::try_from(equal).unwrap_or(u8::MAX)))
             .clamp(2.0, (rows / 4.0).max(2.0)),
     };
-    let way = Way { tests, order, index: index.spec.name.clone() };
+    let way = Way { tests, order, limits: 0, index: index.spec.name.clone() };
     Some(Offer { way, conditions: used, rows: (found * share).max(1.0) })
 }
 

@@ -128,20 +128,24 @@ impl Cursor {
                 Some(None) => return Ok(()),
                 None => self.rest = Rest::Scan(0),
             },
-            BY_INDEX => self.rest = self.search(text.unwrap_or_default(), args)?,
+            BY_INDEX => {
+                let way = Way::parse(text.unwrap_or_default());
+                let way = way.ok_or_else(|| Error::internal("a plan says no way"))?;
+                self.size = wanted(&way, args).unwrap_or(self.size);
+                self.rest = self.search(&way, args)?;
+            }
             _ => self.rest = Rest::Scan(0),
         }
         self.fill()
     }
 
     /// The rows that an index finds; all of them, where it cannot tell.
-    fn search(&self, text: &str, args: &Filters<'_>) -> Result<Rest, Error> {
-        let way = Way::parse(text).ok_or_else(|| Error::internal("a plan says no way"))?;
+    fn search(&self, way: &Way, args: &Filters<'_>) -> Result<Rest, Error> {
         let mut indices = self.view.indices().iter().enumerate();
         let found = indices.find(|(_, view)| view.spec.name == way.index);
         let (number, index) =
             found.ok_or_else(|| Error::internal("the index of a plan is gone"))?;
-        let search = match sought(&way, index, args.iter()) {
+        let search = match sought(way, index, args.iter()) {
             Sought::Nothing => return Ok(Rest::Nothing),
             Sought::Anything => None,
             Sought::Range(range) => self.view.search(number, &range)?,
@@ -149,7 +153,7 @@ impl Cursor {
         match search {
             Some(search) => Ok(Rest::Search(search)),
             None if way.order == Order::Any => Ok(Rest::Scan(0)),
-            None => self.sorted(&way, index),
+            None => self.sorted(way, index),
         }
     }
 
@@ -252,6 +256,15 @@ impl Drop for Cursor {
             self.shared.note_scanned(&self.name, self.passed);
         }
     }
+}
+
+/// How many rows are wanted, if the query says so.
+fn wanted(way: &Way, args: &Filters<'_>) -> Option<usize> {
+    let told = args.iter().skip(way.tests.len()).take(way.limits);
+    let number = |value: ValueRef<'_>| value.as_i64().ok().and_then(|n| usize::try_from(n).ok());
+    let all = told.map(number).collect::<Option<Vec<_>>>()?;
+    let sum = all.iter().fold(0_usize, |sum, n| sum.saturating_add(*n));
+    (way.limits > 0).then(|| sum.clamp(1, SIZES.1))
 }
 
 /// The key that the constraints name: the texts of its cells, `Some(None)` if no row can have it, `None` if it must be searched

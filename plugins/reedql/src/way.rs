@@ -4,7 +4,7 @@
 //! ```text
 //! ==>+ users_age      the first two columns equal something, the third is more than something; in order
 //! L. users_name       the first column begins as a pattern of LIKE does; in any order
-//! - users_age         all, the last first
+//! 1- users_age        all, the last first; one more argument says how many rows are wanted
 //! ```
 
 /// A way to search an index.
@@ -13,6 +13,8 @@ pub(crate) struct Way {
     /// What is compared, in the order of the arguments: first the columns that equal something, then those of one column more.
     pub(crate) tests: Vec<Test>,
     pub(crate) order: Order,
+    /// How many arguments behind those of the tests say, together, how many rows are wanted: LIMIT and OFFSET.
+    pub(crate) limits: usize,
     /// The name of the index.
     pub(crate) index: String,
 }
@@ -85,7 +87,10 @@ impl Way {
     pub(crate) fn write(&self) -> String {
         let letter = |test: &Test| TESTS.iter().find(|(known, _)| known == test).map(|(_, c)| *c);
         let order = ORDERS.iter().find(|(known, _)| *known == self.order).map(|(_, c)| *c);
-        let letters: String = self.tests.iter().filter_map(letter).chain(order).collect();
+        let limits = char::from_digit(u32::try_from(self.limits).unwrap_or(0), 10);
+        let limits = limits.filter(|_| self.limits > 0);
+        let letters = self.tests.iter().filter_map(letter).chain(limits).chain(order);
+        let letters: String = letters.collect();
         format!("{letters} {}", self.index)
     }
 
@@ -94,13 +99,13 @@ impl Way {
         let (letters, index) = text.split_once(' ')?;
         let last = letters.chars().last()?;
         let order = ORDERS.iter().find(|(_, letter)| *letter == last)?.0;
-        let tests = letters.strip_suffix(last)?.chars();
+        let letters = letters.strip_suffix(last)?;
+        let limits = letters.chars().next_back().and_then(|letter| letter.to_digit(10));
+        let tests = letters.trim_end_matches(|letter: char| letter.is_ascii_digit()).chars();
         let test = |letter| TESTS.iter().find(|(_, known)| *known == letter).map(|(test, _)| *test);
-        Some(Self {
-            tests: tests.map(test).collect::<Option<_>>()?,
-            order,
-            index: index.to_owned(),
-        })
+        let tests = tests.map(test).collect::<Option<_>>()?;
+        let limits = limits.map_or(0, |limits| limits as usize);
+        Some(Self { tests, order, limits, index: index.to_owned() })
     }
 
     /// As people say it.
@@ -129,8 +134,8 @@ mod tests {
     #[test]
     fn a_way_comes_back_from_its_text() {
         let tests = vec![Test::Equal, Test::Is, Test::More, Test::AtMost];
-        let way = Way { tests, order: Order::Descending, index: "a b".into() };
-        assert_eq!(way.write(), "=~>l- a b");
+        let way = Way { tests, order: Order::Descending, limits: 2, index: "a b".into() };
+        assert_eq!(way.write(), "=~>l2- a b");
         assert_eq!(Way::parse(&way.write()), Some(way.clone()));
         assert_eq!(way.equal(), 2);
         assert_eq!(

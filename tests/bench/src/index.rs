@@ -36,9 +36,9 @@ pub fn searches(settings: &Settings, report: &mut Report) {
         ("point query by secondary index", "SELECT note FROM u WHERE t_id = ?"),
         (
             "range, ORDER BY, LIMIT by index",
-            "SELECT id, views FROM t WHERE views > ? ORDER BY views LIMIT 20",
+            "SELECT id, title FROM t WHERE views > ? ORDER BY views LIMIT 20",
         ),
-        ("last by index", "SELECT id, views FROM t WHERE views <= ? ORDER BY views DESC LIMIT 5"),
+        ("last by index", "SELECT id, title FROM t WHERE views <= ? ORDER BY views DESC LIMIT 5"),
     ];
     for (name, sql) in cases {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
