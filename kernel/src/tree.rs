@@ -5,7 +5,7 @@
 //! smaller keys in O(log n): that is how the place of a line becomes its ordinal and back. Nothing is
 //! ever removed from the map: a removed line stays as one that says so.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// How many entries a node holds at most.
@@ -144,30 +144,19 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
         range
     }
 
-    /// The keys under which this tree and another, of which it was made or which was made of it, have something else; more
-    /// keys, where `same` says of values that they differ. Cost: what differs, not the size: parts that both share are
-    /// passed by. `None` if there are more than `most`.
+    /// The keys under which this tree and another, of which it was made or which was made of it, have something else; `same`
+    /// says of values that they do not differ. Cost: what differs, not the size: parts that both share are passed by. `None`
+    /// if there are more than `most`.
     pub(crate) fn differing(
         &self,
         other: &Self,
         most: usize,
         same: impl Fn(&V, &V) -> bool,
     ) -> Option<Vec<K>> {
-        let mut ours: Vec<&Arc<Node<K, V>>> = self.root.iter().collect();
-        let mut theirs: Vec<&Arc<Node<K, V>>> = other.root.iter().collect();
+        let (mut ours, mut theirs) = (self.top(), other.top());
         loop {
-            let known: HashSet<*const Node<K, V>> =
-                ours.iter().map(|node| Arc::as_ptr(node)).collect();
-            let shared: HashSet<*const Node<K, V>> = theirs
-                .iter()
-                .map(|node| Arc::as_ptr(node))
-                .filter(|node| known.contains(node))
-                .collect();
-            for nodes in [&mut ours, &mut theirs] {
-                nodes.retain(|node| !shared.contains(&Arc::as_ptr(node)));
-            }
-            let is_inner = |node: &Arc<Node<K, V>>| matches!(&**node, Node::Inner(_));
-            if !ours.iter().chain(&theirs).any(|node| is_inner(node)) {
+            (ours, theirs) = without_shared(ours, theirs);
+            if !ours.iter().chain(&theirs).any(|part| matches!(**part.node, Node::Inner(_))) {
                 break;
             }
             if ours.len() + theirs.len() > most {
@@ -175,22 +164,32 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
             }
             (ours, theirs) = (below(&ours), below(&theirs));
         }
-        let entries = |nodes: &[&'_ Arc<Node<K, V>>]| -> BTreeMap<K, V> {
-            let leaves = nodes.iter().filter_map(|node| match &***node {
-                Node::Leaf(entries) => Some(entries),
-                Node::Inner(_) => None,
-            });
-            leaves.flatten().cloned().collect()
-        };
-        let (ours, mut theirs) = (entries(&ours), entries(&theirs));
+        let (mut ours, mut theirs) = (entries(&ours).peekable(), entries(&theirs).peekable());
         let mut keys = Vec::new();
-        for (key, value) in ours {
-            if !theirs.remove(&key).is_some_and(|other| same(&value, &other)) {
-                keys.push(key);
+        while keys.len() <= most {
+            let order = match (ours.peek(), theirs.peek()) {
+                (None, None) => return Some(keys),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((one, _)), Some((other, _))) => one.cmp(other),
+            };
+            let one = if order.is_le() { ours.next() } else { None };
+            let other = if order.is_ge() { theirs.next() } else { None };
+            match (one, other) {
+                (Some((_, one)), Some((_, other))) if same(one, other) => {}
+                (one, other) => keys.extend(one.or(other).map(|(key, _)| key.clone())),
             }
         }
-        keys.extend(theirs.into_keys());
-        (keys.len() <= most).then_some(keys)
+        None
+    }
+
+    fn top(&self) -> Vec<Part<'_, K, V>> {
+        let least = |node: &'_ Node<K, V>| match node {
+            Node::Leaf(entries) => entries.first().map(|(key, _)| key.clone()),
+            Node::Inner(children) => children.first().map(|child| child.least.clone()),
+        };
+        let root = self.root.as_ref();
+        root.and_then(|node| Some(Part { least: least(node)?, node })).into_iter().collect()
     }
 
     /// All entries from a key on, in order.
@@ -215,16 +214,59 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
     }
 }
 
+/// A part of a tree.
+struct Part<'t, K, V> {
+    least: K,
+    node: &'t Arc<Node<K, V>>,
+}
+
+/// The parts that are not the very same in both lists. Both are in order, and so those that are shared stand opposite to each
+/// other.
+fn without_shared<'t, K: Ord, V>(
+    ours: Vec<Part<'t, K, V>>,
+    theirs: Vec<Part<'t, K, V>>,
+) -> (Vec<Part<'t, K, V>>, Vec<Part<'t, K, V>>) {
+    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    loop {
+        let order = match (ours.peek(), theirs.peek()) {
+            (None, None) => return (left, right),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(other)) => one.least.cmp(&other.least),
+        };
+        let one = if order.is_le() { ours.next() } else { None };
+        let other = if order.is_ge() { theirs.next() } else { None };
+        match (one, other) {
+            (Some(one), Some(other)) if Arc::ptr_eq(one.node, other.node) => {}
+            (one, other) => {
+                left.extend(one);
+                right.extend(other);
+            }
+        }
+    }
+}
+
 /// The children of inner nodes; leaves stay.
-fn below<'t, K, V>(nodes: &[&'t Arc<Node<K, V>>]) -> Vec<&'t Arc<Node<K, V>>> {
+fn below<'t, K: Clone, V>(parts: &[Part<'t, K, V>]) -> Vec<Part<'t, K, V>> {
     let mut below = Vec::new();
-    for node in nodes {
-        match &***node {
-            Node::Leaf(_) => below.push(*node),
-            Node::Inner(children) => below.extend(children.iter().map(|child| &child.node)),
+    for part in parts {
+        match &**part.node {
+            Node::Leaf(_) => below.push(Part { least: part.least.clone(), node: part.node }),
+            Node::Inner(children) => below.extend(
+                children.iter().map(|child| Part { least: child.least.clone(), node: &child.node }),
+            ),
         }
     }
     below
+}
+
+/// The entries of leaves, in order.
+fn entries<'t, K, V>(parts: &[Part<'t, K, V>]) -> impl Iterator<Item = &'t (K, V)> {
+    parts.iter().flat_map(|part| match &**part.node {
+        Node::Leaf(entries) => entries.as_slice(),
+        Node::Inner(_) => &[],
+    })
 }
 
 /// The child under which a key belongs.
@@ -335,7 +377,7 @@ impl<'a, K, V> Iterator for Range<'a, K, V> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     impl Weight for i64 {
         fn weight(&self) -> i64 {

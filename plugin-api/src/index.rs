@@ -99,11 +99,11 @@ pub trait Index: Send + Sync {
     /// About how many bytes it takes in memory.
     fn byte_count(&self) -> u64;
 
-    /// This index without some of its entries and with others.
+    /// This index without some of its entries and with others. Where nobody else holds this one, it may be changed in place.
     ///
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit) if there are more than it can hold.
-    fn with(&self, changes: &Changes) -> Result<Arc<dyn Index>>;
+    fn with(self: Arc<Self>, changes: &Changes) -> Result<Arc<dyn Index>>;
 
     /// Begins a search.
     fn search(self: Arc<Self>, range: &Range) -> Box<dyn IndexSearch>;

@@ -45,7 +45,7 @@ fn for_each_entry(
 
 /// The index of the table as it is `here`, made of the one as it is `there`; only these rows differ.
 pub(super) fn reconcile<'k>(
-    index: &Arc<dyn Index>,
+    index: Arc<dyn Index>,
     view: &IndexView,
     there: &Table,
     here: &Table,
@@ -69,7 +69,7 @@ pub(super) fn reconcile<'k>(
         }
     }
     if changes.removed.is_empty() && changes.added.is_empty() {
-        return Ok(Arc::clone(index));
+        return Ok(index);
     }
     index.with(&changes)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use reedbase_plugin_api::{Index, IndexView, Result, TableName, Timestamp};
 
 use super::build::{build, reconcile};
-use super::file::{self, Written, describe};
+use super::file::{self, Written};
 use super::kinds::Kinds;
 use crate::database::Snapshot;
 use crate::table::{Key, Table};
@@ -16,8 +16,11 @@ use crate::table::{Key, Table};
 pub struct Indices {
     /// The kinds that there are.
     pub kinds: Kinds,
-    kept: Mutex<HashMap<(TableName, String), Arc<Mutex<Option<Kept>>>>>,
+    kept: Mutex<HashMap<TableName, HashMap<String, Slot>>>,
 }
+
+/// Where an index is kept; others wait for the one that makes it.
+type Slot = Arc<Mutex<Option<Kept>>>;
 
 /// A table of a snapshot.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +35,8 @@ pub struct At<'a> {
 
 /// An index, and what it answers for.
 struct Kept {
-    /// What it is an index of, in words.
-    what: String,
+    /// What it is an index of.
+    view: IndexView,
     index: Arc<dyn Index>,
     table: Table,
     snapshot: Snapshot,
@@ -60,34 +63,37 @@ impl Indices {
     /// # Errors
     /// Those of reading the table and its history.
     pub fn get(&self, at: At<'_>, view: &IndexView) -> Result<Option<Arc<dyn Index>>> {
-        let name = (at.name.clone(), view.spec.name.clone());
-        let slot = {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(kept.entry(name).or_default())
-        };
+        let slot = self.slot(at.name, &view.spec.name);
         // Others that want the same wait for the one that builds it.
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|kept| kept.what != describe(view)) {
-            *slot = None;
-        }
-        let Some(kept) = &mut *slot else {
-            let kept = match self.read(at, view)? {
-                Some(kept) => kept,
-                None => self.build(at, view)?,
-            };
-            return Ok(Some(Arc::clone(&slot.insert(kept).index)));
+        let known = match slot.take().filter(|kept| kept.is_of(view)) {
+            Some(kept) => Some(kept),
+            None => self.read(at, view)?,
         };
-        let (known, wanted) = (kept.table.version(), at.table.version());
-        if wanted < known {
-            return kept.back_to(at, view);
+        if let Some(kept) = &known
+            && at.table.version() < kept.table.version()
+        {
+            let back = kept.back_to(at, view);
+            *slot = known;
+            return back;
         }
-        if wanted > known && !kept.advance(at, view)? {
-            *kept = self.build(at, view)?;
+        let advanced = known.map(|kept| kept.advance(at, view)).transpose()?.flatten();
+        let mut kept = match advanced {
+            Some(kept) => kept,
+            None => self.build(at, view)?,
+        };
+        if kept.unwritten >= most(at.table) as u64 {
+            self.write(at, view, &mut kept);
         }
-        if kept.unwritten as usize >= most(at.table) {
-            self.write(at, view, kept);
+        Ok(Some(Arc::clone(&slot.insert(kept).index)))
+    }
+
+    fn slot(&self, table: &TableName, name: &str) -> Slot {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = kept.get(table).and_then(|indices| indices.get(name)) {
+            return Arc::clone(slot);
         }
-        Ok(Some(Arc::clone(&kept.index)))
+        Arc::clone(kept.entry(table.clone()).or_default().entry(name.to_owned()).or_default())
     }
 
     fn build(&self, at: At<'_>, view: &IndexView) -> Result<Kept> {
@@ -114,9 +120,7 @@ impl Indices {
         let Ok(index) = self.kinds.get(&view.spec.using)?.open(written.bytes) else {
             return Ok(None);
         };
-        let there = At { table, snapshot: &then, ..at };
-        let mut kept = Kept::new(there, view, index);
-        Ok(kept.advance(at, view)?.then_some(kept))
+        Ok(Some(Kept::new(At { table, snapshot: &then, ..at }, view, index)))
     }
 
     /// Remembers an index in the cache; small tables are built faster than read.
@@ -135,7 +139,7 @@ impl Indices {
     pub fn known(&self, table: &TableName, name: &str) -> Option<(u64, u64)> {
         let slot = {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(kept.get(&(table.clone(), name.to_owned()))?)
+            Arc::clone(kept.get(table)?.get(name)?)
         };
         let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         slot.as_ref().map(|kept| (kept.index.len(), kept.index.byte_count()))
@@ -144,50 +148,59 @@ impl Indices {
     /// Forgets an index that was dropped.
     pub fn forget(&self, snapshot: &Snapshot, table: &TableName, name: &str) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.remove(&(table.clone(), name.to_owned()));
+        if let Some(indices) = kept.get_mut(table) {
+            indices.remove(name);
+        }
         // Nothing in the cache is needed, and nothing there is in the way.
         drop(file::remove(&**snapshot.store().storage(), table, name));
     }
 }
 
-/// Keys, as history tells them.
-fn told(keys: Option<Vec<Vec<String>>>) -> Option<Vec<Key<'static>>> {
-    keys.map(|keys| keys.iter().map(|parts| Key::from_parts(parts)).collect())
+/// The keys of rows that a table and an earlier state of it have differently; `None` if they are too many.
+fn differing(
+    (table, snapshot): (&Table, &Snapshot),
+    earlier: &Table,
+    name: &TableName,
+) -> Result<Option<Vec<Key<'static>>>> {
+    let most = most(table);
+    if let Some(keys) = table.keys_differing(earlier, most)? {
+        return Ok(Some(keys));
+    }
+    let keys = snapshot.keys_changed_since(name.as_str(), earlier.version(), most)?;
+    Ok(keys.map(|keys| keys.iter().map(|parts| Key::from_parts(parts)).collect()))
 }
 
 impl Kept {
     fn new(at: At<'_>, view: &IndexView, index: Arc<dyn Index>) -> Self {
         let (table, snapshot) = (at.table.clone(), at.snapshot.clone());
-        Self { what: describe(view), index, table, snapshot, unwritten: 0 }
+        Self { view: view.clone(), index, table, snapshot, unwritten: 0 }
     }
 
-    /// Brings it to a later version; `false` if too much differs.
-    fn advance(&mut self, at: At<'_>, view: &IndexView) -> Result<bool> {
-        let (name, known) = (at.name.as_str(), self.table.version());
-        if known != at.table.version() {
-            let most = most(at.table);
-            let keys = match at.table.keys_differing(&self.table, most)? {
-                Some(keys) => Some(keys),
-                None => told(at.snapshot.keys_changed_since(name, known, most)?),
+    /// Whether it is an index of the same.
+    fn is_of(&self, view: &IndexView) -> bool {
+        let (one, other) = (&self.view.spec, &view.spec);
+        self.view.columns == view.columns
+            && (&one.using, one.sparse) == (&other.using, other.sparse)
+    }
+
+    /// The one of a later version; `None` if too much differs.
+    fn advance(mut self, at: At<'_>, view: &IndexView) -> Result<Option<Self>> {
+        if self.table.version() != at.table.version() {
+            let Some(keys) = differing((at.table, at.snapshot), &self.table, at.name)? else {
+                return Ok(None);
             };
-            let Some(keys) = keys else { return Ok(false) };
             self.unwritten += keys.len() as u64;
-            self.index = reconcile(&self.index, view, &self.table, at.table, keys)?;
+            self.index = reconcile(self.index, view, &self.table, at.table, keys)?;
         }
         (self.table, self.snapshot) = (at.table.clone(), at.snapshot.clone());
-        Ok(true)
+        Ok(Some(self))
     }
 
     /// The one of an earlier version; `None` if too much differs.
     fn back_to(&self, at: At<'_>, view: &IndexView) -> Result<Option<Arc<dyn Index>>> {
-        let name = at.name.as_str();
-        let most = most(at.table);
-        let keys = match at.table.keys_differing(&self.table, most)? {
-            Some(keys) => Some(keys),
-            None => told(self.snapshot.keys_changed_since(name, at.table.version(), most)?),
-        };
+        let keys = differing((&self.table, &self.snapshot), at.table, at.name)?;
         let Some(keys) = keys else { return Ok(None) };
-        reconcile(&self.index, view, &self.table, at.table, keys).map(Some)
+        reconcile(Arc::clone(&self.index), view, &self.table, at.table, keys).map(Some)
     }
 }
 

@@ -106,7 +106,7 @@ impl Pending {
         let Some(known) = reached.get_mut(&what) else { return Ok(None) };
         let (from, to) = (known.place.min(self.place), known.place.max(self.place));
         let between = keys.get(from..to).unwrap_or_default().iter().map(Key::from);
-        let index = reconcile(&known.index, view, &known.table, table, between)?;
+        let index = reconcile(Arc::clone(&known.index), view, &known.table, table, between)?;
         if known.place < self.place {
             *known = Reached { place: self.place, table: table.clone(), index: Arc::clone(&index) };
         }

@@ -218,6 +218,10 @@ impl Table {
     /// # Errors
     /// Those of reading the file.
     pub fn find_rows(&self, keys: &[Key<'_>], visit: &mut dyn FnMut(u64, Bytes)) -> Result<()> {
+        if let [key] = keys {
+            let found = self.find_row(key)?;
+            return Ok(found.into_iter().for_each(|(ordinal, row)| visit(ordinal, row)));
+        }
         for (key, found) in keys.iter().zip(self.base.find_all(keys)?) {
             if let Some((place, row)) = self.over_base(key, found) {
                 visit(self.ordinal(place), row);

@@ -28,7 +28,7 @@ impl Search {
 
     /// The next entry of the run that did not go.
     fn next_of_run(&mut self) -> Option<usize> {
-        let tree = Arc::clone(&self.tree);
+        let tree = &self.tree;
         let stays = |at: &usize| !tree.overlay.is_removed(tree.run.whole(*at));
         match self.reversed {
             true => self.run.by_ref().rev().find(stays),

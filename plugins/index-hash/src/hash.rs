@@ -68,19 +68,19 @@ impl Index for Hash {
 
     fn byte_count(&self) -> u64 {
         // A node of the overlay takes about as much.
-        let changes = (self.overlay.added_count() + self.overlay.removed_count()) * 128;
+        let changes = self.overlay.len() * 128;
         (self.run.bytes().len() + self.run.directory_bytes() + changes) as u64
     }
 
-    fn with(&self, changes: &Changes) -> Result<Arc<dyn Index>> {
+    fn with(self: Arc<Self>, changes: &Changes) -> Result<Arc<dyn Index>> {
         let changes =
             Changes { removed: hashed(&changes.removed)?, added: hashed(&changes.added)? };
-        let after = Self { run: Arc::clone(&self.run), overlay: self.overlay.with(&changes) };
-        let count = after.overlay.added_count() + after.overlay.removed_count();
-        if count <= CHANGES_MIN.max(after.run.len() / 4) {
-            return Ok(Arc::new(after));
+        let mut after = Arc::unwrap_or_clone(self);
+        after.overlay.add(&changes);
+        if after.overlay.len() > CHANGES_MIN.max(after.run.len() / 4) {
+            (after.run, after.overlay) = (Arc::new(after.merged()?), Overlay::default());
         }
-        Ok(Arc::new(Self { run: Arc::new(after.merged()?), overlay: Overlay::default() }))
+        Ok(Arc::new(after))
     }
 
     fn search(self: Arc<Self>, range: &Range) -> Box<dyn IndexSearch> {

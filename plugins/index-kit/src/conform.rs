@@ -44,7 +44,7 @@ fn walk(kind: &dyn IndexKind, numbers: &mut Numbers, values: u64) {
                 model.insert(entry)
             };
         }
-        index = index.with(&changes).unwrap_or_else(|error| panic!("{error}"));
+        index = Arc::clone(&index).with(&changes).unwrap_or_else(|error| panic!("{error}"));
         check(kind, &index, &model, numbers);
         check(kind, &index_before, &model_before, numbers);
         if step % 7 == 0 {

@@ -62,21 +62,23 @@ impl Ord for Entry {
 }
 
 impl Overlay {
-    /// The same with further changes.
-    #[must_use]
-    pub fn with(&self, changes: &Changes) -> Self {
-        let mut after = self.clone();
+    /// Adds further changes; copies of it stay as they are.
+    pub fn add(&mut self, changes: &Changes) {
         for entry in changes.removed.iter().map(Entry::new) {
-            if !after.added.remove_mut(&entry) {
-                after.removed.insert_mut(entry);
+            if !self.added.remove_mut(&entry) {
+                self.removed.insert_mut(entry);
             }
         }
         for entry in changes.added.iter().map(Entry::new) {
-            if !after.removed.remove_mut(&entry) {
-                after.added.insert_mut(entry);
+            if !self.removed.remove_mut(&entry) {
+                self.added.insert_mut(entry);
             }
         }
-        after
+    }
+
+    /// How many changes there are.
+    pub fn len(&self) -> usize {
+        self.added.size() + self.removed.size()
     }
 
     /// How many entries came.
@@ -177,11 +179,16 @@ mod tests {
         let one = entries(&[("a", "1"), ("b", "2")]);
         let came = Changes { removed: Entries::default(), added: one.clone() };
         let went = Changes { removed: one, added: Entries::default() };
-        let overlay = Overlay::default().with(&came);
-        assert_eq!((overlay.added_count(), overlay.with(&went).is_empty()), (2, true));
-        let gone = Overlay::default().with(&went);
+        let with = |overlay: &Overlay, changes| {
+            let mut after = overlay.clone();
+            after.add(changes);
+            after
+        };
+        let overlay = with(&Overlay::default(), &came);
+        assert_eq!((overlay.added_count(), with(&overlay, &went).is_empty()), (2, true));
+        let gone = with(&Overlay::default(), &went);
         assert!(gone.is_removed(b"a1") && !gone.is_removed(b"a2"));
-        assert!(gone.with(&came).is_empty());
+        assert!(with(&gone, &came).is_empty());
         // The earlier ones are as they were.
         assert_eq!((overlay.added_count(), gone.removed_count()), (2, 2));
     }
@@ -193,7 +200,9 @@ mod tests {
             added: entries(&[("a", "9"), ("b", "2"), ("z", "")]),
         };
         let run = entries(&[("a", "1"), ("b", "1"), ("c", "1")]);
-        let merged = Overlay::default().with(&changes).merged(run.iter()).unwrap();
+        let mut overlay = Overlay::default();
+        overlay.add(&changes);
+        let merged = overlay.merged(run.iter()).unwrap();
         let text: Vec<_> = merged.iter().map(|(v, k)| [v, k].concat()).collect();
         assert_eq!(
             text,

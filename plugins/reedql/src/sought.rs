@@ -22,6 +22,7 @@ pub(crate) enum Sought {
 
 /// Where the values that are equal to a value begin, and the last of them.
 enum Ends {
+    One(Vec<u8>),
     Between(Vec<u8>, Vec<u8>),
     Nothing,
     Anything,
@@ -42,8 +43,10 @@ pub(crate) fn sought<'v>(
         match ends(value, *test, column) {
             Ends::Nothing => return Sought::Nothing,
             Ends::Anything => return Sought::Anything,
-            Ends::Between(from, to) if from == to && last.is_none() => beginning.extend(from),
-            Ends::Between(..) if last.is_some() => {}
+            // What stands behind a column with several values cannot be used.
+            _ if last.is_some() => {}
+            Ends::One(value) if beginning.is_empty() => beginning = value,
+            Ends::One(value) => beginning.extend(value),
             Ends::Between(from, to) => {
                 last = Some([beginning.as_slice(), &to].concat());
                 beginning.extend(from);
@@ -87,6 +90,7 @@ fn interval<'t, 'v>(
             return between(from, to, reversed);
         }
         let (first, last) = match ends(value, *test, column) {
+            Ends::One(value) => (value.clone(), value),
             Ends::Between(first, last) => (first, last),
             Ends::Nothing => return Sought::Nothing,
             // The interval stays open at this end.
@@ -120,17 +124,14 @@ fn literal(pattern: &[u8], test: Test) -> &[u8] {
 }
 
 fn encoded(value: &CellValue<'_>, collation: Collation) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(32);
     encode(value, collation, &mut bytes);
     bytes
 }
 
 /// The values of a column that may be equal to a value.
 fn ends(value: ValueRef<'_>, test: Test, column: &IndexedColumn) -> Ends {
-    let one = |value: &CellValue<'_>| {
-        let bytes = encoded(value, column.collation);
-        Ends::Between(bytes.clone(), bytes)
-    };
+    let one = |value: &CellValue<'_>| Ends::One(encoded(value, column.collation));
     match (value, Affinity::of(column.kind)) {
         (ValueRef::Null, _) if test == Test::Is => one(&CellValue::Null),
         (ValueRef::Null, _) => Ends::Nothing,
