@@ -214,6 +214,12 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
     }
 }
 
+/// Parts of a tree, in order.
+type Parts<'t, K, V> = Vec<Part<'t, K, V>>;
+
+/// Parts of two trees.
+type Both<'t, K, V> = (Parts<'t, K, V>, Parts<'t, K, V>);
+
 /// A part of a tree.
 struct Part<'t, K, V> {
     least: K,
@@ -222,10 +228,7 @@ struct Part<'t, K, V> {
 
 /// The parts that are not the very same in both lists. Both are in order, and so those that are shared stand opposite to each
 /// other.
-fn without_shared<'t, K: Ord, V>(
-    ours: Vec<Part<'t, K, V>>,
-    theirs: Vec<Part<'t, K, V>>,
-) -> (Vec<Part<'t, K, V>>, Vec<Part<'t, K, V>>) {
+fn without_shared<'t, K: Ord, V>(ours: Parts<'t, K, V>, theirs: Parts<'t, K, V>) -> Both<'t, K, V> {
     let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
     let (mut left, mut right) = (Vec::new(), Vec::new());
     loop {

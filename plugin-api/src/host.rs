@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{ColumnStep, IndexSpec, Result, Schema, Snapshot, TableName, TableView, Timestamp};
+use crate::{
+    ColumnStep, Function, IndexSpec, Result, Schema, Snapshot, TableName, TableView, Timestamp,
+};
 
 /// The database, as a plugin sees it.
 pub trait Host: Send + Sync {
@@ -23,6 +25,9 @@ pub trait Host: Send + Sync {
     /// Counts that rows of a table were looked for by these columns, and that no index has them: so many rows were passed by.
     /// Where the setting `indices.auto` says so, an index is made of what is asked often.
     fn note_search(&self, table: &str, columns: &[String], rows: u64);
+
+    /// The functions that queries may call.
+    fn functions(&self) -> Vec<Function>;
 
     /// Begins a transaction on the newest state.
     ///

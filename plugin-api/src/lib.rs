@@ -26,6 +26,7 @@ mod metric;
 mod codec;
 mod merge;
 mod format;
+mod function;
 mod batch;
 mod read;
 mod host;
@@ -37,6 +38,7 @@ pub use changeset::{Changeset, Lines, Move, SchemaText, Shape};
 pub use codec::DeltaCodec;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
+pub use function::{Aggregate, Compare, Function, FunctionBody, FunctionSet, Scalar};
 pub use host::{Committed, Host, Writer};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
 pub use index::{

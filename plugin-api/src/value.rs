@@ -1,9 +1,10 @@
 //! What a cell means. Cells are kept as text and typed when they are read, so that `00123` and `1.10`
 //! survive; this is the type they are read into.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::ColumnType;
+use crate::{ColumnType, Error, Result};
 
 /// A cell, read by the type of its column.
 #[non_exhaustive]
@@ -40,7 +41,35 @@ pub enum ValueRef<'a> {
     Binary(&'a [u8]),
 }
 
-impl ValueRef<'_> {
+impl<'a> ValueRef<'a> {
+    /// The text that the value is, or that the number is written as; `None` is NULL.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for bytes.
+    pub fn text(self) -> Result<Option<Cow<'a, str>>> {
+        match self {
+            Self::Null => Ok(None),
+            Self::Text(text) => Ok(Some(text.into())),
+            Self::Integer(value) => Ok(Some(value.to_string().into())),
+            Self::Float(value) => Ok(Some(value.to_string().into())),
+            Self::Binary(_) => Err(Error::invalid("a text is expected, and this is a BLOB")),
+        }
+    }
+
+    /// The whole number that the value is; `None` is NULL.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if it is none.
+    pub fn integer(self) -> Result<Option<i64>> {
+        let wrong = || Error::invalid("a whole number is expected here");
+        match self {
+            Self::Null => Ok(None),
+            Self::Integer(value) => Ok(Some(value)),
+            Self::Text(text) => text.trim().parse().map(Some).map_err(|_| wrong()),
+            _ => Err(wrong()),
+        }
+    }
+
     /// The value, kept.
     pub fn to_value(self) -> Value {
         match self {

@@ -11,7 +11,7 @@ use reedbase_kernel::database::Checkpoints;
 use reedbase_kernel::host::{DatabaseHost, IndexStat};
 use reedbase_kernel::progress::Progress;
 use reedbase_kernel::storage::Storage;
-use reedbase_plugin_api::{Dialect, Error, Host, IndexSpec, MergeDriver, Params, Result};
+use reedbase_plugin_api::{Dialect, Error, Function, Host, IndexSpec, MergeDriver, Params, Result};
 use reedbase_plugin_reedql::ReedQl;
 use serde::de::DeserializeOwned;
 
@@ -55,12 +55,16 @@ impl Deref for Database {
 
 impl From<kernel::Database> for Database {
     fn from(kernel: kernel::Database) -> Self {
-        let host = Arc::new(DatabaseHost::new(kernel.clone(), plugins::linked()));
-        Self { kernel, queries: Arc::new(Queries { host, idle: Mutex::default() }) }
+        Self::with_functions(kernel, &[])
     }
 }
 
 impl Database {
+    fn with_functions(kernel: kernel::Database, own: &[Function]) -> Self {
+        let host = Arc::new(DatabaseHost::new(kernel.clone(), plugins::linked(own)));
+        Self { kernel, queries: Arc::new(Queries { host, idle: Mutex::default() }) }
+    }
+
     /// Opens the database in this folder.
     ///
     /// # Errors
@@ -191,7 +195,10 @@ impl Database {
 
 /// How to open a database.
 #[derive(Debug, Clone, Default)]
-pub struct OpenOptions(kernel::OpenOptions);
+pub struct OpenOptions {
+    kernel: kernel::OpenOptions,
+    functions: Vec<Function>,
+}
 
 impl OpenOptions {
     /// As [`Database::open`] does it.
@@ -201,57 +208,79 @@ impl OpenOptions {
 
     /// Uses this storage instead of the folder.
     #[must_use]
-    pub fn storage(self, storage: Arc<dyn Storage>) -> Self {
-        Self(self.0.storage(storage))
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.kernel = self.kernel.storage(storage);
+        self
     }
 
     /// Uses this clock instead of the system's.
     #[must_use]
-    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self(self.0.clock(clock))
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.kernel = self.kernel.clock(clock);
+        self
     }
 
     /// Who makes the frames.
     #[must_use]
-    pub fn user(self, user: impl Into<String>) -> Self {
-        Self(self.0.user(user))
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.kernel = self.kernel.user(user);
+        self
     }
 
     /// Makes the database if there is none.
     #[must_use]
-    pub fn create(self, create: bool) -> Self {
-        Self(self.0.create(create))
+    pub fn create(mut self, create: bool) -> Self {
+        self.kernel = self.kernel.create(create);
+        self
     }
 
     /// Does not open the database while there are frames whose programs died and that nobody has cleaned up: for programs
     /// that must not go on before somebody has looked.
     #[must_use]
-    pub fn abort_on_crashed(self, abort: bool) -> Self {
-        Self(self.0.abort_on_crashed(abort))
+    pub fn abort_on_crashed(mut self, abort: bool) -> Self {
+        self.kernel = self.kernel.abort_on_crashed(abort);
+        self
     }
 
     /// When the files of tables follow what was committed; in the background if nothing is said.
     #[must_use]
-    pub fn checkpoints(self, checkpoints: Checkpoints) -> Self {
-        Self(self.0.checkpoints(checkpoints))
+    pub fn checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.kernel = self.kernel.checkpoints(checkpoints);
+        self
     }
 
     /// Tells this one how far long work has come.
     #[must_use]
-    pub fn progress(self, progress: Arc<dyn Progress>) -> Self {
-        Self(self.0.progress(progress))
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.kernel = self.kernel.progress(progress);
+        self
     }
 
     /// Adds a driver that decides cells which two sides changed, for columns that ask for it by its id.
     #[must_use]
-    pub fn merge_driver(self, driver: Arc<dyn MergeDriver>) -> Self {
-        Self(self.0.merge_driver(driver))
+    pub fn merge_driver(mut self, driver: Arc<dyn MergeDriver>) -> Self {
+        self.kernel = self.kernel.merge_driver(driver);
+        self
+    }
+
+    /// Adds a function that queries may call. The functions of SQLite, and those of plugins, keep their meaning: a name that
+    /// they have is refused when the first query is asked.
+    ///
+    /// ```
+    /// # use reedbase::{Function, OpenOptions};
+    /// let options = OpenOptions::new().function(Function::of_text("shout", |text| text.to_uppercase() + "!"));
+    /// ```
+    #[must_use]
+    pub fn function(mut self, function: Function) -> Self {
+        self.functions.push(function);
+        self
     }
 
     /// Changes the sizes at which the kernel changes its ways; meant for tests.
     #[must_use]
-    pub fn limits(self, limits: Limits) -> Self {
-        Self(self.0.limits(limits))
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.kernel = self.kernel.limits(limits);
+        self
     }
 
     /// Opens the database in this folder.
@@ -259,6 +288,7 @@ impl OpenOptions {
     /// # Errors
     /// Those of [`Database::open`]; [`ServerStartAborted`](crate::ErrorKind::ServerStartAborted) if that was asked for.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
-        self.0.open(path).map(Database::from)
+        let kernel = self.kernel.open(path)?;
+        Ok(Database::with_functions(kernel, &self.functions))
     }
 }

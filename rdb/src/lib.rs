@@ -43,9 +43,9 @@ pub use reedbase_kernel::registry::RegistryEdit;
 pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
-    Column, ColumnType, Decision, Error, ErrorKind, FrameId, IndexColumn, IndexSpec, Interrupt,
-    MergeCell, MergeDriver, Outcome, Params, Position, QueryOptions, QueryPath, Result, RowSink,
-    Schema, TableName, Timestamp, Value, ValueRef,
+    Aggregate, Column, ColumnType, Decision, Error, ErrorKind, FrameId, Function, IndexColumn,
+    IndexSpec, Interrupt, MergeCell, MergeDriver, Outcome, Params, Position, QueryOptions,
+    QueryPath, Result, RowSink, Schema, TableName, Timestamp, Value, ValueRef,
 };
 
 mod import;

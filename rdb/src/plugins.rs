@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use reedbase_kernel::host::{Plugin, Plugins};
 use reedbase_kernel::index::Kinds;
-use reedbase_plugin_api::{Dialect, IndexKind};
+use reedbase_plugin_api::{Dialect, Function, FunctionSet, IndexKind};
+use reedbase_plugin_functions_date::DateFunctions;
+use reedbase_plugin_functions_money::MoneyFunctions;
+use reedbase_plugin_functions_text::TextFunctions;
 use reedbase_plugin_index_btree::BTreeKind;
 use reedbase_plugin_index_composite::CompositeKind;
 use reedbase_plugin_index_hash::HashKind;
 use reedbase_plugin_reedql::ReedQl;
 
 /// All of them. Kinds of index stand in the order of preference where nobody says which.
-pub(crate) fn linked() -> Plugins {
+///
+/// `own` are functions of the program.
+pub(crate) fn linked(own: &[Function]) -> Plugins {
     let kinds: Vec<Arc<dyn IndexKind>> =
         vec![Arc::new(BTreeKind), Arc::new(CompositeKind), Arc::new(HashKind)];
     let mut list: Vec<_> = kinds
@@ -19,7 +24,14 @@ pub(crate) fn linked() -> Plugins {
         .map(|kind| plugin("index-", kind.id(), format!("index {}", kind.id())))
         .collect();
     list.push(plugin("", ReedQl.id(), format!("dialect {}", ReedQl.id())));
-    Plugins { kinds: Kinds::new(kinds), list }
+    let sets: [&dyn FunctionSet; 3] = [&TextFunctions, &DateFunctions, &MoneyFunctions];
+    let mut functions = Vec::new();
+    for set in sets {
+        list.push(plugin("functions-", set.id(), format!("functions {}_…", set.id())));
+        functions.extend(set.functions());
+    }
+    functions.extend_from_slice(own);
+    Plugins { kinds: Kinds::new(kinds), functions, list }
 }
 
 fn plugin(family: &str, id: &str, brings: String) -> Plugin {

@@ -65,6 +65,8 @@ mod sql;
 mod query;
 /// ReedQL against plain SQLite.
 mod differential;
+/// Functions in queries and from Rust.
+mod functions;
 /// Indices: made, kept right, unique.
 mod indices;
 /// Tables that are made, changed and dropped in SQL.

@@ -42,7 +42,7 @@ fn by_library(database: &Database, query: &str) -> Vec<Vec<Json>> {
 }
 
 /// The rows that the command prints.
-fn by_command(folder: &Path, query: &str) -> Vec<Vec<Json>> {
+pub(crate) fn by_command(folder: &Path, query: &str) -> Vec<Vec<Json>> {
     let output =
         Command::new(rdb()).args(["--db"]).arg(folder).args(["query", query, "--json"]).output();
     let output = output.unwrap();

@@ -38,7 +38,8 @@ fn imports_point_up(folder: &Path, root: &str, prefix: &str) -> Vec<String> {
         .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
         .filter_map(|line| line.strip_suffix(';'))
         .collect();
-    assert!(!order.is_empty(), "{} declares no modules", folder.display());
+    let files = fs::read_dir(folder).unwrap().count();
+    assert!(!order.is_empty() || files == 1, "{} declares no modules", folder.display());
     let mut errors = Vec::new();
     for (rank, module) in order.iter().enumerate() {
         for file in module_files(folder, module) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reedbase_plugin_api::Snapshot as ReadSnapshot;
-use reedbase_plugin_api::{Error, Host, IndexSpec, Result, TableName, Timestamp, Writer};
+use reedbase_plugin_api::{Error, Function, Host, IndexSpec, Result, TableName, Timestamp, Writer};
 
 use super::index_report::{self, IndexStat};
 use super::snapshot::HostSnapshot;
@@ -96,6 +96,10 @@ impl Host for DatabaseHost {
             // It is a favour: where it cannot be done, in a folder that cannot be written say, nobody waits for it.
             drop(self.make_wanted(&name, columns));
         }
+    }
+
+    fn functions(&self) -> Vec<Function> {
+        self.catalog.functions.clone()
     }
 
     fn begin(&self) -> Result<Box<dyn Writer>> {

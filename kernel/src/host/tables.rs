@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use reedbase_plugin_api::{
-    Batch, Bytes, Column, ColumnType, Index, IndexSearch, IndexView, Keys, LineEnd, Range, Result,
-    RowSearch, Schema, Shape, TableName, TableView, Timestamp,
+    Batch, Bytes, Column, ColumnType, Function, Index, IndexSearch, IndexView, Keys, LineEnd,
+    Range, Result, RowSearch, Schema, Shape, TableName, TableView, Timestamp,
 };
 
 use crate::database::Snapshot;
@@ -23,6 +23,8 @@ use crate::table::{Key, Table};
 pub struct Plugins {
     /// The kinds of index.
     pub kinds: Kinds,
+    /// The functions that queries may call.
+    pub functions: Vec<Function>,
     /// All of them, for people.
     pub list: Vec<Plugin>,
 }
@@ -49,6 +51,7 @@ pub(super) struct Catalog {
     /// What was asked without an index.
     pub(super) wanted: Wanted,
     pub(super) plugins: Vec<Plugin>,
+    pub(super) functions: Vec<Function>,
     /// What schemas say: each text is read once.
     said: Mutex<HashMap<TableName, Said>>,
 }
@@ -71,7 +74,8 @@ pub(super) struct Described {
 impl Catalog {
     pub(super) fn new(plugins: Plugins, wanted: Wanted) -> Self {
         let indices = Indices::new(plugins.kinds);
-        Self { indices, wanted, plugins: plugins.list, said: Mutex::default() }
+        let (functions, plugins) = (plugins.functions, plugins.list);
+        Self { indices, wanted, plugins, functions, said: Mutex::default() }
     }
 
     pub(super) fn describe(&self, name: &TableName, table: &Table) -> Described {

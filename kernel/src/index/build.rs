@@ -20,15 +20,6 @@ pub(super) fn build(
     view: &IndexView,
 ) -> Result<Arc<dyn Index>> {
     let mut entries = Entries::default();
-    for_each_entry(table, view, &mut |value, key| entries.push(value, key))?;
-    kind.build(&entries)
-}
-
-fn for_each_entry(
-    table: &Table,
-    view: &IndexView,
-    act: &mut dyn FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<()> {
     let (mut batch, mut next) = (Batch::default(), Some(0));
     while let Some(from) = next {
         batch.clear();
@@ -36,11 +27,11 @@ fn for_each_entry(
         for (_, line) in batch.iter() {
             let entry = value_of_row(line, table.shape(), view).zip(key_of(line, table.shape()));
             if let Some((value, key)) = entry {
-                act(&value, key.as_bytes())?;
+                entries.push(&value, key.as_bytes())?;
             }
         }
     }
-    Ok(())
+    kind.build(&entries)
 }
 
 /// The index of the table as it is `here`, made of the one as it is `there`; only these rows differ.

@@ -219,8 +219,10 @@ impl Table {
     /// Those of reading the file.
     pub fn find_rows(&self, keys: &[Key<'_>], visit: &mut dyn FnMut(u64, Bytes)) -> Result<()> {
         if let [key] = keys {
-            let found = self.find_row(key)?;
-            return Ok(found.into_iter().for_each(|(ordinal, row)| visit(ordinal, row)));
+            if let Some((ordinal, row)) = self.find_row(key)? {
+                visit(ordinal, row);
+            }
+            return Ok(());
         }
         for (key, found) in keys.iter().zip(self.base.find_all(keys)?) {
             if let Some((place, row)) = self.over_base(key, found) {

@@ -9,6 +9,7 @@
 mod run;
 mod tree;
 mod search;
+mod index;
 
 use std::sync::Arc;
 

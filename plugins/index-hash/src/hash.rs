@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Changes, Entries, Index, IndexSearch, Range, Result};
+use reedbase_plugin_api::{Bytes, Entries, Result};
 use reedbase_plugin_index_kit::Overlay;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::run::Run;
-use crate::search::Search;
 
 /// An index by the hashes of values.
 #[derive(Debug, Clone)]
@@ -15,9 +14,6 @@ pub(crate) struct Hash {
     pub(crate) run: Arc<Run>,
     pub(crate) overlay: Overlay,
 }
-
-/// Fewer changes than these stay beside the run, however small it is.
-const CHANGES_MIN: usize = 1024;
 
 impl Hash {
     pub(crate) fn build(entries: &Entries) -> Result<Self> {
@@ -29,7 +25,8 @@ impl Hash {
         Ok(Self { run: Arc::new(Run::open(bytes)?), overlay: Overlay::default() })
     }
 
-    fn merged(&self) -> Result<Run> {
+    /// The run with what changed.
+    pub(crate) fn merged(&self) -> Result<Run> {
         let all = Entries::default();
         let mut whole = Vec::new();
         let stays = |at: &usize| {
@@ -53,50 +50,4 @@ pub(crate) fn word(hash: u64) -> [u8; 8] {
 
 fn number(word: &[u8]) -> u64 {
     word.first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word))
-}
-
-fn hashed(entries: &Entries) -> Result<Entries> {
-    let mut hashed = Entries::default();
-    entries.iter().try_for_each(|(value, key)| hashed.push(&word(xxh3_64(value)), key))?;
-    Ok(hashed)
-}
-
-impl Index for Hash {
-    fn len(&self) -> u64 {
-        (self.run.len() + self.overlay.added_count() - self.overlay.removed_count()) as u64
-    }
-
-    fn byte_count(&self) -> u64 {
-        // A node of the overlay takes about as much.
-        let changes = self.overlay.len() * 128;
-        (self.run.bytes().len() + self.run.directory_bytes() + changes) as u64
-    }
-
-    fn with(self: Arc<Self>, changes: &Changes) -> Result<Arc<dyn Index>> {
-        let changes =
-            Changes { removed: hashed(&changes.removed)?, added: hashed(&changes.added)? };
-        let mut after = Arc::unwrap_or_clone(self);
-        after.overlay.add(&changes);
-        if after.overlay.len() > CHANGES_MIN.max(after.run.len() / 4) {
-            (after.run, after.overlay) = (Arc::new(after.merged()?), Overlay::default());
-        }
-        Ok(Arc::new(after))
-    }
-
-    fn search(self: Arc<Self>, range: &Range) -> Box<dyn IndexSearch> {
-        let hash = match range {
-            Range::Equal(value) => Some(xxh3_64(value)),
-            // Nobody should ask; all is never too little.
-            Range::Between { .. } => None,
-        };
-        Box::new(Search::new(self, hash))
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        match self.overlay.is_empty() {
-            true => self.run.bytes().to_vec(),
-            // Entries that fitted into memory fit into one piece of it, or the index is done without.
-            false => self.merged().map(|run| run.bytes().to_vec()).unwrap_or_default(),
-        }
-    }
 }

@@ -9,6 +9,7 @@
 mod run;
 mod hash;
 mod search;
+mod index;
 
 use std::sync::Arc;
 

@@ -7,9 +7,10 @@ use std::ffi::c_int;
 
 use reedbase_plugin_api::sql::{Affinity, Collation};
 use reedbase_plugin_api::{IndexView, IndexedColumn, Schema};
+use rusqlite::types::ValueRef;
 use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
 
-use crate::way::{Order, Test, Way};
+use crate::way::{Order, Test, Way, literal};
 
 /// All rows.
 pub(crate) const ALL: c_int = 0;
@@ -175,12 +176,21 @@ fn conditions(info: &IndexInfo) -> rusqlite::Result<Vec<Condition>> {
         else {
             continue;
         };
-        if constraint.is_usable() {
+        if constraint.is_usable() && !begins_wild(info, at, test) {
             let collation = info.collation(at)?.to_owned();
             conditions.push(Condition { at, column, test, collation });
         }
     }
     Ok(conditions)
+}
+
+/// Whether a pattern says nothing of how a text begins.
+fn begins_wild(info: &IndexInfo, at: usize, test: Test) -> bool {
+    let pattern = match test {
+        Test::Like | Test::Glob => info.rhs_value(at).ok().flatten(),
+        _ => None,
+    };
+    matches!(pattern, Some(ValueRef::Text(pattern)) if literal(pattern, test).is_empty())
 }
 
 fn test(operator: IndexConstraintOp) -> Option<Test> {

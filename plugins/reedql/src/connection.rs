@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use reedbase_plugin_api::sql::compare_decimals;
-use reedbase_plugin_api::{Interrupt, QueryOptions};
+use reedbase_plugin_api::{Function, Interrupt, QueryOptions};
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -13,12 +13,13 @@ use rusqlite::limits::Limit;
 use rusqlite::types::Null;
 use rusqlite::{Connection, OpenFlags, Result};
 
+use crate::functions;
 use crate::mirror::TOUCHED;
 use crate::shared::Shared;
 use crate::virtual_table::{MODULE, TABLES};
 
 /// Opens one whose tables are read through `shared`.
-pub(crate) fn open(shared: &Arc<Shared>) -> Result<Connection> {
+pub(crate) fn open(shared: &Arc<Shared>, functions: &[Function]) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_MEMORY
@@ -43,6 +44,7 @@ pub(crate) fn open(shared: &Arc<Shared>) -> Result<Connection> {
     connection.create_scalar_function("reed_uuid7", 0, FunctionFlags::SQLITE_UTF8, |_| {
         Ok(uuid::Uuid::now_v7().to_string())
     })?;
+    functions::register(&connection, shared, functions)?;
     connection.create_module(MODULE, TABLES, Some(Arc::clone(shared)))?;
     Ok(connection)
 }

@@ -20,6 +20,7 @@ mod guard;
 mod cursor;
 mod virtual_table;
 mod mirror;
+mod functions;
 mod connection;
 mod side;
 mod plan;

@@ -182,7 +182,7 @@ impl Session {
         views: &[(String, Arc<dyn TableView>)],
     ) -> Result<()> {
         if self.mirrored.is_none() {
-            let side = Side::open(&self.shared, &self.watch)?;
+            let side = Side::open(&self.shared, &self.watch, &self.host.functions())?;
             connection::limit(&side.connection, &self.options).map_err(engine_failed)?;
             self.mirrored = Some(side);
         }

@@ -61,7 +61,7 @@ impl Session {
     pub(crate) fn open(host: Arc<dyn Host>) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let watch = Watch::default();
-        let direct = Side::open(&shared, &watch)?;
+        let direct = Side::open(&shared, &watch, &host.functions())?;
         Ok(Self {
             host,
             shared,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reedbase_plugin_api::{Error, Result, Schema, TableView};
+use reedbase_plugin_api::{Error, Function, Result, Schema, TableView};
 use rusqlite::Connection;
 
 use crate::connection::{self, Watch};
@@ -34,14 +34,19 @@ enum Declared {
 }
 
 impl Side {
-    pub(crate) fn open(shared: &Arc<Shared>, watch: &Watch) -> Result<Self> {
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        watch: &Watch,
+        functions: &[Function],
+    ) -> Result<Self> {
         let internal = Arc::new(AtomicBool::new(false));
-        let connection = connection::open(shared).and_then(|mut connection| {
+        let connection = connection::open(shared, functions).and_then(|mut connection| {
             connection::restrict(&mut connection, &internal)?;
             connection::watch(&mut connection, watch.clone())?;
             Ok(connection)
         });
-        let connection = connection.map_err(engine_failed)?;
+        let connection = connection
+            .map_err(|error| shared.take_failure().unwrap_or_else(|| engine_failed(error)))?;
         Ok(Self { connection, shared: Arc::clone(shared), internal, declared: HashMap::new() })
     }
 

@@ -8,7 +8,7 @@ use reedbase_plugin_api::sql::{
 use reedbase_plugin_api::{IndexView, IndexedColumn, Range};
 use rusqlite::types::ValueRef;
 
-use crate::way::{Order, Test, Way};
+use crate::way::{Order, Test, Way, literal};
 
 /// What an index is searched for.
 #[derive(Debug, PartialEq)]
@@ -114,13 +114,6 @@ fn interval<'t, 'v>(
 
 fn null() -> Vec<u8> {
     encoded(&CellValue::Null, Collation::Binary)
-}
-
-/// What a pattern begins with before its first wildcard.
-fn literal(pattern: &[u8], test: Test) -> &[u8] {
-    let wild: &[u8] = if test == Test::Like { b"%_" } else { b"*?[" };
-    let end = pattern.iter().position(|byte| wild.contains(byte)).unwrap_or(pattern.len());
-    pattern.get(..end).unwrap_or_default()
 }
 
 fn encoded(value: &CellValue<'_>, collation: Collation) -> Vec<u8> {

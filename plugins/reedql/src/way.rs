@@ -127,6 +127,13 @@ impl Way {
     }
 }
 
+/// What a pattern begins with before its first wildcard.
+pub(crate) fn literal(pattern: &[u8], test: Test) -> &[u8] {
+    let wild: &[u8] = if test == Test::Like { b"%_" } else { b"*?[" };
+    let end = pattern.iter().position(|byte| wild.contains(byte)).unwrap_or(pattern.len());
+    pattern.get(..end).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,45 @@
+//! What an index of this kind does.
+
+use std::sync::Arc;
+
+use reedbase_plugin_api::{Changes, Index, IndexSearch, Range, Result};
+use reedbase_plugin_index_kit::Overlay;
+
+use crate::search::Search;
+use crate::tree::Tree;
+
+/// Fewer changes than these stay beside the run, however small it is.
+const CHANGES_MIN: usize = 1024;
+
+impl Index for Tree {
+    fn len(&self) -> u64 {
+        (self.run.len() + self.overlay.added_count() - self.overlay.removed_count()) as u64
+    }
+
+    fn byte_count(&self) -> u64 {
+        // A node of the overlay takes about as much.
+        let changes = self.overlay.len() * 128;
+        (self.run.bytes().len() + self.run.fence_bytes() + changes) as u64
+    }
+
+    fn with(self: Arc<Self>, changes: &Changes) -> Result<Arc<dyn Index>> {
+        let mut after = Arc::unwrap_or_clone(self);
+        after.overlay.add(changes);
+        if after.overlay.len() > CHANGES_MIN.max(after.run.len() / 4) {
+            (after.run, after.overlay) = (Arc::new(after.merged()?), Overlay::default());
+        }
+        Ok(Arc::new(after))
+    }
+
+    fn search(self: Arc<Self>, range: &Range) -> Box<dyn IndexSearch> {
+        Box::new(Search::new(self, range))
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self.overlay.is_empty() {
+            true => self.run.bytes().to_vec(),
+            // Entries that fitted into memory fit into one piece of it, or the index is done without.
+            false => self.merged().map(|run| run.bytes().to_vec()).unwrap_or_default(),
+        }
+    }
+}
