@@ -128,6 +128,8 @@ pub(crate) enum Command {
     Find(commands::find::Find),
     /// Answer questions that come as lines of JSON on standard input
     Pipe(commands::pipe::Pipe),
+    /// Type questions in SQL, one after the other
+    Shell(commands::shell::Shell),
     /// Print a whole table
     Cat(commands::cat::Cat),
     /// Print who changed what, newest first
@@ -265,9 +267,9 @@ pub(crate) enum Command {
     #[command(name = "git:checkpoint")]
     GitCheckpoint(commands::git_merge::GitCheckpoint),
     /// Print what a shell needs to complete commands and options
-    Completions(commands::shell::Completions),
+    Completions(commands::manual::Completions),
     /// Print the manual page, or write those of all commands into a folder
-    Man(commands::shell::Man),
+    Man(commands::manual::Man),
 }
 
 #[cfg(test)]

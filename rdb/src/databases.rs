@@ -121,6 +121,13 @@ fn named(entry: &Table) -> Option<Named> {
     Some(Named { name: text("name")?, location, project_root })
 }
 
+/// The file that remembers what was typed in the shell; its folder is made if need be.
+pub(crate) fn shell_history() -> Option<PathBuf> {
+    let home = home()?;
+    std::fs::create_dir_all(&home).ok()?;
+    Some(home.join("shell_history"))
+}
+
 /// Where the list is.
 pub(crate) fn home() -> Option<PathBuf> {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;

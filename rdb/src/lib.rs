@@ -45,7 +45,7 @@ pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
     Aggregate, Column, ColumnType, Decision, Error, ErrorKind, FrameId, Function, IndexColumn,
     IndexSpec, Interrupt, MergeCell, MergeDriver, Outcome, Params, Position, QueryOptions,
-    QueryPath, Result, RowSink, Schema, TableName, Timestamp, Value, ValueRef,
+    QueryPath, Result, RowSink, Schema, TableName, Timestamp, Value, ValueRef, nearest,
 };
 
 mod import;

@@ -71,5 +71,7 @@ mod functions;
 mod indices;
 /// Tables that are made, changed and dropped in SQL.
 mod ddl;
+/// Documents whose examples are run.
+mod documents;
 /// Questions with a name.
 mod views;

@@ -57,7 +57,7 @@ fn what_is_no_view_is_refused() {
     let mut session = database.session().unwrap();
     assert_eq!(
         failed(&mut session, "CREATE VIEW v AS SELECT x FROM t"),
-        "line 1, character 8: there is no column `x`"
+        "line 1, character 25: there is no column `x`"
     );
     assert_eq!(
         failed(&mut session, "CREATE VIEW t AS SELECT 1"),

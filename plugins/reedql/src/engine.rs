@@ -11,10 +11,13 @@ use reedbase_plugin_api::{
     Timestamp, ValueRef,
 };
 
+use sqlite3_parser::lexer::sql::TokenType;
+
 use crate::connection;
 use crate::plan::Plan;
 use crate::script::{Kind, statements};
 use crate::session::Session;
+use crate::tokens::{Token, tokens};
 
 impl Session {
     pub(crate) fn statement(
@@ -120,7 +123,10 @@ impl QuerySession for Session {
     }
 
     fn is_complete(&self, text: &str) -> bool {
-        text.trim_end().ends_with(';') && statements(text).is_ok()
+        let ends = |tokens: Vec<Token>| {
+            tokens.last().is_some_and(|token| token.kind == TokenType::TK_SEMI)
+        };
+        tokens(text).is_ok_and(ends)
     }
 
     fn set_options(&mut self, options: &QueryOptions) {

@@ -24,7 +24,7 @@ impl Session {
         }
         let mark = self.shared.write(|writer| Ok(writer.mark()))?;
         let done = match (&view, &ddl) {
-            (Some(view), _) => self.reshape_view(view),
+            (Some(view), _) => self.reshape_view(view, &plan.statement),
             (None, Some(ddl)) => self.reshape(ddl, plan, params),
             (None, None) => Ok(Outcome::default()),
         };

@@ -10,14 +10,18 @@ use crate::ddl;
 use crate::declare::quoted;
 use crate::plan::Plan;
 use crate::run::{Held, sql_ref};
-use crate::script::statements;
+use crate::script::{Statement, statements};
 use crate::session::Session;
 use crate::view_ddl::ViewDdl;
 use crate::views::{self, VIEWS, View};
 
 impl Session {
     /// CREATE, DROP and REFRESH VIEW, in the transaction that is open.
-    pub(crate) fn reshape_view(&mut self, told: &ViewDdl) -> Result<Outcome> {
+    pub(crate) fn reshape_view(
+        &mut self,
+        told: &ViewDdl,
+        statement: &Statement,
+    ) -> Result<Outcome> {
         let known = self.known_views()?;
         let named = |name: &str| known.iter().find(|view| view.name.eq_ignore_ascii_case(name));
         let none = |name: &str| {
@@ -25,13 +29,13 @@ impl Session {
             nearest(error, "view", name, known.iter().map(|view| view.name.as_str()))
         };
         match told {
-            ViewDdl::Create { view, if_not_exists, .. } => match named(&view.name) {
+            ViewDdl::Create { view, if_not_exists, query } => match named(&view.name) {
                 Some(_) if *if_not_exists => Ok(Outcome::default()),
                 Some(_) => {
                     Err(Error::new(ErrorKind::AlreadyExists, "there is such a view already")
                         .help("drop it first: DROP VIEW"))
                 }
-                None => self.create_view(view),
+                None => self.create_view(view, statement.from(*query)),
             },
             ViewDdl::Drop { name, if_exists } => match named(name) {
                 Some(view) => self.drop_view(view),
@@ -46,12 +50,12 @@ impl Session {
         }
     }
 
-    fn create_view(&mut self, view: &View) -> Result<Outcome> {
+    fn create_view(&mut self, view: &View, query: Statement) -> Result<Outcome> {
         let tables = self.table_names()?;
         if tables.iter().any(|table| table.as_str().eq_ignore_ascii_case(&view.name)) {
             return Err(Error::new(ErrorKind::AlreadyExists, "there is a table of this name"));
         }
-        let plan = self.plan_of(&view.query)?;
+        let plan = self.plan(query, &Params::default())?;
         self.check(&plan)?;
         if !tables.iter().any(|table| table.as_str() == VIEWS) {
             self.shared.write(|writer| writer.create_table(VIEWS, &views::schema()))?;

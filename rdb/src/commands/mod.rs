@@ -39,6 +39,7 @@ pub(crate) mod git;
 pub(crate) mod git_merge;
 pub(crate) mod git_resolve;
 pub(crate) mod shell;
+pub(crate) mod manual;
 
 use reedbase::{Commit, Conflict, Error, Key, Result, Row, Snapshot};
 use serde_json::{Map, Value, json};
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::Explain(command) => command.run(global, output),
         Command::Find(command) => command.run(global, output),
         Command::Pipe(command) => command.run(global, output),
+        Command::Shell(command) => command.run(global, output),
         Command::Cat(command) => command.run(global, output),
         Command::Log(command) => command.run(global, output),
         Command::Diff(command) => command.run(global, output),

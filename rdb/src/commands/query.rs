@@ -118,6 +118,7 @@ pub(crate) fn show(
 ) -> Result<()> {
     let default = if output.is_json() { Format::Jsonl } else { Format::Table };
     let mut rows = RowPrinter::new(format.unwrap_or(default), output);
+    let was_open = session.in_transaction();
     let done = session.run(text, params, &mut rows);
     let count = rows.end()?;
     let outcome = done?;
@@ -127,6 +128,13 @@ pub(crate) fn show(
             output.line(&said)
         }
         Some(_) => Ok(()),
+        None if !output.is_json() && session.in_transaction() != was_open => {
+            output.line(match (was_open, outcome.frame) {
+                (false, _) => "begun",
+                (true, None) => "ended, and nothing is changed",
+                (true, Some(_)) => return told(&outcome, output),
+            })
+        }
         None => told(&outcome, output),
     }
 }
