@@ -236,3 +236,47 @@ fn rows_are_handed_on_as_they_are_wanted() {
     }
     assert!(database.prepare("SELECT m FROM t").unwrap_err().is_not_found());
 }
+
+/// Each limit names itself, and what it stopped leaves nothing behind.
+#[test]
+fn limits_name_themselves() {
+    let (_folder, database) = database(&[("t", "id,n\n1,10\n2,20\n3,30\n")]);
+    let endless =
+        "WITH RECURSIVE n (x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+    let mut session = database.session().unwrap();
+    let mut with = |set: &dyn Fn(&mut reedbase::QueryOptions), sql: &str| {
+        let mut options = reedbase::QueryOptions::default();
+        set(&mut options);
+        session.set_options(&options);
+        let error = session.query(sql, ()).unwrap_err();
+        assert!(!session.in_transaction());
+        (error.kind(), error.to_string())
+    };
+    let (kind, text) = with(&|o| o.rows = Some(2), "SELECT * FROM t");
+    assert!(kind == reedbase::ErrorKind::Limit && text.contains("(limit: rows)"), "{text}");
+    let time = Some(std::time::Duration::from_millis(20));
+    let (kind, text) = with(&|o| o.time = time, endless);
+    assert!(kind == reedbase::ErrorKind::Limit && text.contains("(limit: time)"), "{text}");
+    let (kind, text) = with(&|o| o.value_bytes = Some(1000), "SELECT hex(zeroblob(600))");
+    assert!(kind == reedbase::ErrorKind::Limit && text.contains("(limit: value_bytes)"), "{text}");
+    // The same where the answer is gathered in memory.
+    let sql = "SELECT a.id, hex(zeroblob(600)) FROM t a, t b WHERE a.n < b.n";
+    let (_, text) =
+        with(&|o| (o.value_bytes, o.path) = (Some(1000), reedbase::QueryPath::Mirror), sql);
+    assert!(text.contains("(limit: value_bytes)"), "{text}");
+    session.set_options(&reedbase::QueryOptions::default());
+    let interrupt = session.interrupt();
+    let stopping = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        interrupt.stop();
+    });
+    session.execute("BEGIN; UPDATE t SET n = 0", ()).unwrap();
+    let error = session.query(endless, ()).unwrap_err();
+    assert_eq!(error.kind(), reedbase::ErrorKind::Interrupted);
+    stopping.join().unwrap();
+    session.interrupt().reset();
+    // What was done before it in the transaction stays.
+    assert_eq!(asked(&mut session, "SELECT sum(n) FROM t"), "0");
+    session.execute("ROLLBACK", ()).unwrap();
+    assert_eq!(asked(&mut session, "SELECT sum(n) FROM t"), "60");
+}

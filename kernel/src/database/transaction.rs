@@ -238,9 +238,9 @@ impl Transaction {
     pub fn create_table(&mut self, name: &str, table: &NewTable) -> Result<()> {
         let name = TableName::new(name)?;
         name.check_unreserved()?;
-        let taken = self.work.contains_key(&name);
         let known = find_known(self.snapshot.state(), name.as_str()).ok();
-        if taken || known.is_some_and(|known| !known.is_dropped()) {
+        let name = known.map_or(name, |known| known.name().clone());
+        if self.is_there(&name) {
             return Err(Error::new(ErrorKind::AlreadyExists, "there is such a table already")
                 .at_table(name.as_str())
                 .help("choose another name with --table, or replace its content with --replace"));
@@ -248,13 +248,19 @@ impl Transaction {
         let base = table.base(&table.shape()?)?;
         let text = Bytes::from(schema::to_text(&table.schema));
         let made = Table::new(base, Timestamp::ZERO).with_schema(Some(text));
-        if let Some(dropped) = known {
-            let before = dropped.table(&self.inner.store)?.flatten()?;
-            let name = dropped.name().clone();
-            return self.put_whole(name, &before, made, Action::INIT);
+        // One that was dropped, here or before, is replaced: it has a past.
+        let before = match self.work.remove(&name) {
+            Some(Work::Altered(altered)) => altered.before,
+            Some(Work::Whole(whole)) => whole.before,
+            _ => known.map(|dropped| dropped.table(&self.inner.store).cloned()).transpose()?,
+        };
+        match before {
+            Some(before) => self.put_whole(name, &before.flatten()?, made, Action::INIT),
+            None => {
+                self.work.insert(name, Work::Whole(Box::new(Whole::new_table(made)?)));
+                Ok(())
+            }
         }
-        self.work.insert(name, Work::Whole(Box::new(Whole::new_table(made)?)));
-        Ok(())
     }
 
     /// Makes the content of a table that of a file: rows are matched by key, and only what differs is
