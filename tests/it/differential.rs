@@ -172,11 +172,32 @@ fn condition(draw: &mut Draw, table: &str, alias: &str) -> String {
 
 /// A question, and whether the order of its rows is told.
 fn question(draw: &mut Draw) -> (String, bool) {
-    match draw.below(15) {
+    match draw.below(17) {
+        15 => {
+            let (way, column) = (draw.pick(&["", " DESC"]), draw.pick(&["n", "f", "s", "yes"]));
+            let limit = draw.below(9);
+            (format!("SELECT {column} FROM t ORDER BY {column}{way} LIMIT {limit}"), true)
+        }
+        16 => {
+            let (one, other) = (draw.pick(&["", " DESC"]), draw.pick(&["", " DESC"]));
+            (
+                format!(
+                    "SELECT yes, n FROM t ORDER BY yes{one}, n{other} LIMIT {}",
+                    draw.below(30)
+                ),
+                true,
+            )
+        }
         12 => {
             let (one, way) = (condition(draw, "t", "t"), draw.pick(&["", " DESC"]));
-            let (column, value) =
-                *draw.choose(&[("yes", "1"), ("s", "'a'"), ("s", "7"), ("n", "'7'")]);
+            let (column, value) = *draw.choose(&[
+                ("yes", "1"),
+                ("s", "'a'"),
+                ("s", "7"),
+                ("n", "'7'"),
+                ("d", "5.5"),
+                ("d", "3"),
+            ]);
             let by = draw.pick(&["n", "d", "s"]);
             let sql = format!(
                 "SELECT id, n, d FROM t WHERE {column} = {value} AND {one} ORDER BY {by}{way}, id"
@@ -395,7 +416,8 @@ const HELD: [&str; 6] = [
 ];
 
 /// Indices of every kind, and what they are of.
-const INDICES: [(&str, &str, &str); 10] = [
+const INDICES: [(&str, &str, &str); 11] = [
+    ("t_d_n", "composite", "t (d, n)"),
     ("t_n", "btree", "t (n)"),
     ("t_s", "btree", "t (s)"),
     ("t_s_nocase", "btree", "t (s COLLATE NOCASE)"),

@@ -162,6 +162,11 @@ fn values_are_unique_where_an_index_or_a_column_says_so() {
         done(&mut session, "INSERT INTO u VALUES (10, 'c', 9, 1), (11, 'd', 9, 2)");
         done(&mut session, "UPDATE u SET b = b - 1 WHERE a = 9 RETURNING id");
         assert_eq!(asked(&mut session, "SELECT b FROM u WHERE a = 9 ORDER BY id"), "0;1");
+        // The last value of the first row is what the second gives up meanwhile.
+        let upsert = "INSERT INTO u (id, a, b) VALUES (10, 9, 7), (11, 9, 5), (10, 9, 1) \
+                      ON CONFLICT (id) DO UPDATE SET b = excluded.b";
+        done(&mut session, upsert);
+        assert_eq!(asked(&mut session, "SELECT b FROM u WHERE a = 9 ORDER BY id"), "1;5");
     }
 }
 
