@@ -1,6 +1,6 @@
 //! The index kind `btree`: one column, in order. It finds equal values, ranges and beginnings of texts.
 //!
-//! Entries stand sorted in a [run](run::Run), a piece of memory that is searched by halving; what changed since it was made
+//! Entries stand sorted in a run, a piece of memory that is searched by halving; what changed since it was made
 //! stands in a tree beside it. When that has grown to a quarter of the run, both become another run. So a change costs
 //! O(log n), and a search reads memory that lies close together.
 

@@ -1,7 +1,7 @@
 //! The index kind `hash`: equal values only, of up to sixteen columns. It is smaller than a `btree`, since it keeps eight
 //! bytes of a value however long that is, and finds a value without halving.
 //!
-//! Entries stand in a [run](run::Run) sorted by the hash of their value, in which a directory says where to look; what
+//! Entries stand in a run sorted by the hash of their value, in which a directory says where to look; what
 //! changed since stands in a tree beside it.
 
 #![forbid(unsafe_code)]
