@@ -9,7 +9,7 @@ use reedbase_plugin_functions_date::DateFunctions;
 use reedbase_plugin_functions_money::MoneyFunctions;
 use reedbase_plugin_functions_text::TextFunctions;
 use reedbase_plugin_index_btree::BTreeKind;
-use reedbase_plugin_index_composite::CompositeKind;
+use reedbase_plugin_index_composite::composite;
 use reedbase_plugin_index_hash::HashKind;
 use reedbase_plugin_reedql::ReedQl;
 
@@ -18,7 +18,7 @@ use reedbase_plugin_reedql::ReedQl;
 /// `own` are functions of the program.
 pub(crate) fn linked(own: &[Function]) -> Plugins {
     let kinds: Vec<Arc<dyn IndexKind>> =
-        vec![Arc::new(BTreeKind), Arc::new(CompositeKind), Arc::new(HashKind)];
+        vec![Arc::new(BTreeKind::default()), Arc::new(composite()), Arc::new(HashKind)];
     let mut list: Vec<_> = kinds
         .iter()
         .map(|kind| plugin("index-", kind.id(), format!("index {}", kind.id())))

@@ -247,6 +247,10 @@ fn indices_follow_tables_that_change_or_get_another_name() {
     assert_eq!(asked(&mut session, "SELECT id FROM q WHERE years = 25 ORDER BY id"), "2;5");
     assert!(way(&mut session, "SELECT id FROM q WHERE years = 25").contains("by_age"));
     assert!(session.execute("CREATE INDEX BY_AGE ON q (name)", ()).is_err());
+    for name in ["reed_unique_1", "\"a/b\""] {
+        let error = session.execute(&format!("CREATE INDEX {name} ON q (name)"), ()).unwrap_err();
+        assert!(error.to_string().contains("cannot name an index"), "{error}");
+    }
     done(
         &mut session,
         "CREATE INDEX IF NOT EXISTS by_age ON q (name); DROP INDEX by_age; DROP INDEX IF EXISTS by_age",

@@ -14,7 +14,11 @@ impl Transaction {
     /// [`NotFound`](ErrorKind::NotFound) for the table, [`AlreadyExists`](ErrorKind::AlreadyExists) for the name.
     pub fn create_index(&mut self, table: &str, spec: &IndexSpec) -> Result<()> {
         let (name, _) = self.table(table)?;
-        TableName::new(&spec.name).map_err(|error| error.at_table(name.as_str()))?;
+        if !TableName::new(&spec.name).is_ok_and(|index| !index.is_reserved()) {
+            return Err(Error::usage(format!("`{}` cannot name an index", spec.name))
+                .help("take a name that a table could have; those that begin with reed_ are ours")
+                .at_table(name.as_str()));
+        }
         if let Some(other) = self.table_of_index(&spec.name)? {
             let message = format!("there is an index `{}` already", spec.name);
             return Err(Error::new(ErrorKind::AlreadyExists, message).at_table(other.as_str()));

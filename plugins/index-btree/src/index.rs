@@ -8,9 +8,6 @@ use reedbase_plugin_index_kit::Overlay;
 use crate::search::Search;
 use crate::tree::Tree;
 
-/// Fewer changes than these stay beside the run, however small it is.
-const CHANGES_MIN: usize = 1024;
-
 impl Index for Tree {
     fn len(&self) -> u64 {
         (self.run.len() + self.overlay.added_count() - self.overlay.removed_count()) as u64
@@ -25,7 +22,7 @@ impl Index for Tree {
     fn with(self: Arc<Self>, changes: &Changes) -> Result<Arc<dyn Index>> {
         let mut after = Arc::unwrap_or_clone(self);
         after.overlay.add(changes);
-        if after.overlay.len() > CHANGES_MIN.max(after.run.len() / 4) {
+        if after.overlay.is_large(after.run.len()) {
             (after.run, after.overlay) = (Arc::new(after.merged()?), Overlay::default());
         }
         Ok(Arc::new(after))

@@ -15,19 +15,35 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Bytes, Entries, Index, IndexKind, Result};
 
-pub use tree::Tree;
+use crate::tree::Tree;
 
-/// The kind `btree`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct BTreeKind;
+/// The kind `btree`, or another that keeps its entries in the same way.
+#[derive(Debug, Clone, Copy)]
+pub struct BTreeKind {
+    id: &'static str,
+    max_columns: usize,
+}
+
+impl BTreeKind {
+    /// A kind of this name, of up to so many columns.
+    pub fn named(id: &'static str, max_columns: usize) -> Self {
+        Self { id, max_columns }
+    }
+}
+
+impl Default for BTreeKind {
+    fn default() -> Self {
+        Self::named("btree", 1)
+    }
+}
 
 impl IndexKind for BTreeKind {
     fn id(&self) -> &str {
-        "btree"
+        self.id
     }
 
     fn max_columns(&self) -> usize {
-        1
+        self.max_columns
     }
 
     fn is_ordered(&self) -> bool {
@@ -49,6 +65,6 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        reedbase_plugin_index_kit::conform(&BTreeKind);
+        reedbase_plugin_index_kit::conform(&BTreeKind::default());
     }
 }

@@ -9,7 +9,7 @@ use crate::run::Run;
 
 /// An index in order. Its entries may have values of any number of columns.
 #[derive(Debug, Clone)]
-pub struct Tree {
+pub(crate) struct Tree {
     pub(crate) run: Arc<Run>,
     pub(crate) overlay: Overlay,
 }
@@ -19,7 +19,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`Limit`](reedbase_plugin_api::ErrorKind::Limit) beyond 4 GiB.
-    pub fn build(entries: &Entries) -> Result<Self> {
+    pub(crate) fn build(entries: &Entries) -> Result<Self> {
         Ok(Self { run: Arc::new(Run::build(entries)?), overlay: Overlay::default() })
     }
 
@@ -27,7 +27,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`Corrupt`](reedbase_plugin_api::ErrorKind::Corrupt) if the bytes are no index.
-    pub fn open(bytes: Bytes) -> Result<Self> {
+    pub(crate) fn open(bytes: Bytes) -> Result<Self> {
         Ok(Self { run: Arc::new(Run::open(bytes)?), overlay: Overlay::default() })
     }
 

@@ -6,35 +6,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use reedbase_plugin_index_btree::BTreeKind;
 
-use reedbase_plugin_api::{Bytes, Entries, Index, IndexKind, Result};
-use reedbase_plugin_index_btree::Tree;
+/// How many columns an index may have.
+const COLUMNS_MAX: usize = 16;
 
 /// The kind `composite`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CompositeKind;
-
-impl IndexKind for CompositeKind {
-    fn id(&self) -> &str {
-        "composite"
-    }
-
-    fn max_columns(&self) -> usize {
-        16
-    }
-
-    fn is_ordered(&self) -> bool {
-        true
-    }
-
-    fn build(&self, entries: &Entries) -> Result<Arc<dyn Index>> {
-        Ok(Arc::new(Tree::build(entries)?))
-    }
-
-    fn open(&self, bytes: Bytes) -> Result<Arc<dyn Index>> {
-        Ok(Arc::new(Tree::open(bytes)?))
-    }
+pub fn composite() -> BTreeKind {
+    BTreeKind::named("composite", COLUMNS_MAX)
 }
 
 #[cfg(test)]
@@ -43,6 +22,6 @@ mod tests {
 
     #[test]
     fn it_conforms() {
-        reedbase_plugin_index_kit::conform(&CompositeKind);
+        reedbase_plugin_index_kit::conform(&composite());
     }
 }

@@ -9,9 +9,6 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::hash::{Hash, word};
 use crate::search::Search;
 
-/// Fewer changes than these stay beside the run, however small it is.
-const CHANGES_MIN: usize = 1024;
-
 fn hashed(entries: &Entries) -> Result<Entries> {
     let mut hashed = Entries::default();
     entries.iter().try_for_each(|(value, key)| hashed.push(&word(xxh3_64(value)), key))?;
@@ -33,7 +30,7 @@ impl Index for Hash {
             Changes { removed: hashed(&changes.removed)?, added: hashed(&changes.added)? };
         let mut after = Arc::unwrap_or_clone(self);
         after.overlay.add(&changes);
-        if after.overlay.len() > CHANGES_MIN.max(after.run.len() / 4) {
+        if after.overlay.is_large(after.run.len()) {
             (after.run, after.overlay) = (Arc::new(after.merged()?), Overlay::default());
         }
         Ok(Arc::new(after))

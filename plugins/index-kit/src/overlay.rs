@@ -18,6 +18,9 @@ pub struct Overlay {
     removed: RedBlackTreeSetSync<Entry>,
 }
 
+/// Fewer changes than these stay beside a run, however small it is.
+const CHANGES_MIN: usize = 1024;
+
 /// An entry: its value, and its key behind it. It compares by all of its bytes.
 #[derive(Debug, Clone)]
 struct Entry {
@@ -89,6 +92,11 @@ impl Overlay {
     /// How many entries of the run went.
     pub fn removed_count(&self) -> usize {
         self.removed.size()
+    }
+
+    /// Whether it is time to make another run of it and of one with so many entries: it has grown to a quarter of that.
+    pub fn is_large(&self, run: usize) -> bool {
+        self.len() > CHANGES_MIN.max(run / 4)
     }
 
     /// Whether nothing changed.

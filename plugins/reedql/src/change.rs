@@ -35,17 +35,7 @@ impl Session {
         }
         let mut attempt = 0;
         loop {
-            self.begin()?;
-            let done = match self.write_step(plan, params, &mut held) {
-                Ok(mut outcome) => self.transactions.commit(&self.shared).map(|done| {
-                    outcome.frame = done.frame;
-                    outcome
-                }),
-                Err(error) => {
-                    self.transactions.rollback(&self.shared)?;
-                    Err(error)
-                }
-            };
+            let done = self.in_own_frame(|session| session.write_step(plan, params, &mut held));
             attempt += 1;
             match done {
                 Err(error) if error.is_conflict() && attempt < ATTEMPTS => {}
@@ -55,15 +45,31 @@ impl Session {
         }
     }
 
-    /// A statement of the transaction that is open: if it fails, it did nothing.
-    pub(crate) fn write_step(
+    /// Does something in a transaction of its own: all of it, or nothing.
+    pub(crate) fn in_own_frame(
         &mut self,
-        plan: &Plan,
-        params: &Params,
-        rows: &mut dyn RowSink,
+        act: impl FnOnce(&mut Self) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        self.begin()?;
+        match act(self) {
+            Ok(mut outcome) => {
+                outcome.frame = self.transactions.commit(&self.shared)?.frame;
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.transactions.rollback(&self.shared)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Does something in the transaction that is open: all of it, or nothing.
+    pub(crate) fn step(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<Outcome>,
     ) -> Result<Outcome> {
         let mark = self.shared.write(|writer| Ok(writer.mark()))?;
-        let done = self.query(plan, params, rows);
+        let done = act(self);
         self.shared.write(|writer| {
             if done.is_err() {
                 writer.go_back(mark)?;
@@ -71,6 +77,17 @@ impl Session {
             writer.release(mark);
             Ok(())
         })?;
+        done
+    }
+
+    /// A statement of the transaction that is open: if it fails, it did nothing.
+    pub(crate) fn write_step(
+        &mut self,
+        plan: &Plan,
+        params: &Params,
+        rows: &mut dyn RowSink,
+    ) -> Result<Outcome> {
+        let done = self.step(|session| session.query(plan, params, rows));
         self.shared.touch();
         for (table, key) in self.shared.take_written() {
             let mut mirrors = self.mirrored.iter_mut().flat_map(Side::mirrors);

@@ -91,13 +91,14 @@ fn values<'a>(context: &'a Context<'_>) -> Result<Vec<ValueRef<'a>>> {
     (0..context.len()).map(|at| value_ref(context.get_raw(at))).collect()
 }
 
-fn value_ref(value: SqlRef<'_>) -> Result<ValueRef<'_>> {
+/// A value of SQLite, as plugins and callers see it.
+pub(crate) fn value_ref(value: SqlRef<'_>) -> Result<ValueRef<'_>> {
     Ok(match value {
         SqlRef::Null => ValueRef::Null,
         SqlRef::Integer(value) => ValueRef::Integer(value),
         SqlRef::Real(value) => ValueRef::Float(value),
         SqlRef::Text(text) => ValueRef::Text(
-            std::str::from_utf8(text).map_err(|_| Error::invalid("the text is not UTF-8"))?,
+            std::str::from_utf8(text).map_err(|_| Error::invalid("a text is not UTF-8"))?,
         ),
         SqlRef::Blob(bytes) => ValueRef::Binary(bytes),
     })

@@ -22,8 +22,9 @@ pub(crate) fn panicked() -> Error {
     Error::internal("a table of the query panicked").help("please report it, with the query")
 }
 
-pub(crate) fn from_sqlite(error: rusqlite::Error) -> Error {
-    Error::internal(error.to_string()).caused_by(error)
+/// That SQLite failed at what is ours, not the query's.
+pub(crate) fn engine_failed(error: rusqlite::Error) -> Error {
+    Error::internal(format!("SQLite failed: {error}")).caused_by(error)
 }
 
 pub(crate) fn module_error(text: &str) -> rusqlite::Error {

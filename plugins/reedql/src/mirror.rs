@@ -24,6 +24,7 @@ use rusqlite::{Connection, Statement};
 
 use crate::cell::{self, AsSql, Given, declaration};
 use crate::declare::quoted;
+use crate::guard::engine_failed;
 
 /// A native table.
 pub(crate) struct Mirror {
@@ -57,12 +58,12 @@ impl Mirror {
     pub(crate) fn load(connection: &Connection, name: &str, view: &dyn TableView) -> Result<Self> {
         let schema = view.schema();
         let rowid = is_rowid(view)?;
-        connection.execute_batch(&create(name, schema, rowid)).map_err(failed)?;
+        connection.execute_batch(&create(name, schema, rowid)).map_err(engine_failed)?;
         let mut batch = Batch::default();
         let mut next = Some(0);
-        connection.execute_batch("BEGIN").map_err(failed)?;
+        connection.execute_batch("BEGIN").map_err(engine_failed)?;
         let filled = (|| {
-            let mut insert = connection.prepare(&insert(name, schema)).map_err(failed)?;
+            let mut insert = connection.prepare(&insert(name, schema)).map_err(engine_failed)?;
             while let Some(from) = next {
                 batch.clear();
                 next = view.scan(from, BATCH, &mut batch)?;
@@ -74,13 +75,13 @@ impl Mirror {
             }
             Ok(())
         })();
-        connection.execute_batch("COMMIT").map_err(failed)?;
+        connection.execute_batch("COMMIT").map_err(engine_failed)?;
         filled?;
         for sql in unique_indices(name, view) {
             match connection.execute_batch(&sql) {
                 // An edit of the file may break the rule; what is written is looked at by the transaction in any case.
                 Err(error) if is_constraint(&error) => {}
-                done => done.map_err(failed)?,
+                done => done.map_err(engine_failed)?,
             }
         }
         Ok(Self {
@@ -133,7 +134,7 @@ impl Mirror {
     /// Sees to it that what is written to it is noted.
     pub(crate) fn watch(&mut self, connection: &Connection, name: &str) -> Result<()> {
         if !self.watched {
-            connection.execute_batch(&triggers(name, &self.schema)).map_err(failed)?;
+            connection.execute_batch(&triggers(name, &self.schema)).map_err(engine_failed)?;
             self.watched = true;
         }
         Ok(())
@@ -266,10 +267,12 @@ fn refresh(
 ) -> Result<bool> {
     let schema = view.schema();
     let delete = format!("DELETE FROM main.{} WHERE {}", quoted(name), by_key(schema));
-    let mut delete = connection.prepare(&delete).map_err(failed)?;
-    let mut insert = connection.prepare(&insert(name, schema)).map_err(failed)?;
+    let mut delete = connection.prepare(&delete).map_err(engine_failed)?;
+    let mut insert = connection.prepare(&insert(name, schema)).map_err(engine_failed)?;
     for key in keys {
-        bind_key(&mut delete, schema, key).and_then(|()| delete.raw_execute()).map_err(failed)?;
+        bind_key(&mut delete, schema, key)
+            .and_then(|()| delete.raw_execute())
+            .map_err(engine_failed)?;
     }
     for key in keys {
         let texts: Vec<&str> = key.iter().map(String::as_str).collect();
@@ -277,7 +280,7 @@ fn refresh(
             let bound = bind_row(&mut insert, &row, view);
             match bound.and_then(|()| insert.raw_execute()) {
                 Err(error) if is_constraint(&error) => return Ok(false),
-                done => done.map_err(failed)?,
+                done => done.map_err(engine_failed)?,
             };
         }
     }
@@ -309,14 +312,14 @@ pub(crate) fn write_back(
     let view = writer.table(name)?;
     let schema = Arc::clone(view.schema());
     let select = format!("SELECT * FROM main.{} WHERE {}", quoted(name), by_key(&schema));
-    let mut select = connection.prepare(&select).map_err(failed)?;
+    let mut select = connection.prepare(&select).map_err(engine_failed)?;
     let mut written = Vec::new();
     for key in keys {
         let texts: Vec<&str> = key.iter().map(String::as_str).collect();
         let before = view.find(&texts)?.map(|(_, row)| row);
-        bind_key(&mut select, &schema, key).map_err(failed)?;
+        bind_key(&mut select, &schema, key).map_err(engine_failed)?;
         let mut rows = select.raw_query();
-        match (rows.next().map_err(failed)?, before) {
+        match (rows.next().map_err(engine_failed)?, before) {
             // What is gone goes first: another row may get a cell that must be unique.
             (None, Some(_)) => writer.delete(name, &texts)?,
             (None, None) => {}
@@ -325,7 +328,7 @@ pub(crate) fn write_back(
                 let mut old = row::cells(old, view.shape().delimiter());
                 let mut cells = Vec::with_capacity(schema.columns.len());
                 for (at, column) in schema.columns.iter().enumerate() {
-                    let value = row.get_ref(at).map_err(failed)?;
+                    let value = row.get_ref(at).map_err(engine_failed)?;
                     let stays = old.next().is_some_and(|old| {
                         before.is_some() && CellValue::read(old, column.kind).as_sql() == value
                     });
@@ -389,15 +392,11 @@ fn same_key(error: rusqlite::Error, name: &str) -> Error {
             .help("give one of them another key; simple statements work on the table as it is")
             .caused_by(error);
     }
-    failed(error)
+    engine_failed(error)
 }
 
 fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
-}
-
-fn failed(error: rusqlite::Error) -> Error {
-    Error::internal(format!("SQLite failed: {error}")).caused_by(error)
 }
 
 /// The cells of a key as texts.

@@ -17,6 +17,7 @@ use crate::access::read_columns;
 use crate::connection;
 use crate::explain;
 use crate::failure::Failed;
+use crate::guard::engine_failed;
 use crate::mirror::{key_texts, write_back};
 use crate::plan::{Plan, Scans};
 use crate::rewrite::Derived;
@@ -24,7 +25,7 @@ use crate::run::{Stopped, run};
 use crate::script::Kind;
 use crate::session::Session;
 use crate::shared::Source;
-use crate::side::{Side, engine_failed};
+use crate::side::Side;
 
 /// Mirrors may hold so many bytes of tables together.
 const MIRROR_BYTES: u64 = 256 << 20;

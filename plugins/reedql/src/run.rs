@@ -8,6 +8,8 @@ use reedbase_plugin_api::{
 use rusqlite::types::{ToSqlOutput, ValueRef as SqlRef};
 use rusqlite::{Connection, Statement};
 
+use crate::functions::value_ref;
+
 /// Why a statement ended early.
 pub(crate) enum Stopped {
     Ours(Error),
@@ -164,16 +166,4 @@ pub(crate) fn sql_ref(value: &Value) -> SqlRef<'_> {
         Value::Binary(bytes) => SqlRef::Blob(bytes),
         _ => SqlRef::Null,
     }
-}
-
-fn value_ref(value: SqlRef<'_>) -> Result<ValueRef<'_>> {
-    Ok(match value {
-        SqlRef::Null => ValueRef::Null,
-        SqlRef::Integer(value) => ValueRef::Integer(value),
-        SqlRef::Real(value) => ValueRef::Float(value),
-        SqlRef::Text(text) => ValueRef::Text(
-            std::str::from_utf8(text).map_err(|_| Error::invalid("a text is not UTF-8"))?,
-        ),
-        SqlRef::Blob(bytes) => ValueRef::Binary(bytes),
-    })
 }

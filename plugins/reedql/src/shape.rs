@@ -7,47 +7,33 @@ use crate::plan::Plan;
 use crate::run::Held;
 use crate::script::Statement;
 use crate::session::Session;
-use crate::view_ddl::{self, is_about_view};
+use crate::view_ddl::{self, ViewDdl, is_about_view};
+
+/// What is told to change its shape.
+enum Told {
+    View(ViewDdl),
+    Table(Ddl),
+}
 
 impl Session {
     /// CREATE, ALTER and DROP TABLE: in the transaction that is open, or in one of its own.
     pub(crate) fn shape(&mut self, plan: &Plan, params: &Params) -> Result<Outcome> {
-        let view = match is_about_view(&plan.statement) {
-            true => Some(view_ddl::read(&plan.statement)?),
-            false => None,
+        let told = match is_about_view(&plan.statement) {
+            true => Told::View(view_ddl::read(&plan.statement)?),
+            false => Told::Table(ddl::read(&plan.statement)?),
         };
-        let ddl = if view.is_none() { Some(ddl::read(&plan.statement)?) } else { None };
         self.check_present()?;
-        let alone = !self.transactions.is_open();
-        if alone {
-            self.begin()?;
-        }
-        let mark = self.shared.write(|writer| Ok(writer.mark()))?;
-        let done = match (&view, &ddl) {
-            (Some(view), _) => self.reshape_view(view, &plan.statement),
-            (None, Some(ddl)) => self.reshape(ddl, plan, params),
-            (None, None) => Ok(Outcome::default()),
+        let act = |session: &mut Self| {
+            let done = session.step(|session| match &told {
+                Told::View(view) => session.reshape_view(view, &plan.statement),
+                Told::Table(ddl) => session.reshape(ddl, plan, params),
+            });
+            session.reshaped = true;
+            session.forget_shapes()?;
+            done
         };
-        self.shared.write(|writer| {
-            if done.is_err() {
-                writer.go_back(mark)?;
-            }
-            writer.release(mark);
-            Ok(())
-        })?;
-        self.reshaped = true;
-        self.forget_shapes()?;
-        match (alone, done) {
-            (true, Ok(mut outcome)) => {
-                outcome.frame = self.transactions.commit(&self.shared)?.frame;
-                Ok(outcome)
-            }
-            (true, Err(error)) => {
-                self.transactions.rollback(&self.shared)?;
-                Err(plan.statement.error(0, error))
-            }
-            (false, done) => done.map_err(|error| plan.statement.error(0, error)),
-        }
+        let done = if self.transactions.is_open() { act(self) } else { self.in_own_frame(act) };
+        done.map_err(|error| plan.statement.error(0, error))
     }
 
     pub(crate) fn reshape(&mut self, ddl: &Ddl, plan: &Plan, params: &Params) -> Result<Outcome> {

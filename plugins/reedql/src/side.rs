@@ -12,6 +12,7 @@ use rusqlite::Connection;
 
 use crate::connection::{self, Watch};
 use crate::declare::quoted;
+use crate::guard::engine_failed;
 use crate::mirror::Mirror;
 use crate::shared::Shared;
 use crate::virtual_table::MODULE;
@@ -196,8 +197,4 @@ impl Side {
 
 fn drop_table(name: &str) -> String {
     format!("DROP TABLE IF EXISTS main.{}", quoted(name))
-}
-
-pub(crate) fn engine_failed(error: rusqlite::Error) -> Error {
-    Error::internal(format!("SQLite failed: {error}")).caused_by(error)
 }

@@ -151,15 +151,8 @@ impl Session {
                 stale |= snapshot.table(table)?.version() > view.frame;
             }
             if stale {
-                self.begin()?;
-                let done = self.refresh_view(view);
-                match done {
-                    Ok(_) => self.transactions.commit(&self.shared).map(drop)?,
-                    Err(error) => {
-                        self.transactions.rollback(&self.shared)?;
-                        return Err(error.at_table(name.as_str()));
-                    }
-                }
+                let done = self.in_own_frame(|session| session.refresh_view(view));
+                done.map_err(|error| error.at_table(name.as_str()))?;
                 self.refresh()?;
             }
         }

@@ -26,7 +26,7 @@ use crate::access;
 use crate::cell::{self, AsSql};
 use crate::cursor::Cursor;
 use crate::declare::declare;
-use crate::guard::{from_sqlite, guard, module_error};
+use crate::guard::{engine_failed, guard, module_error};
 use crate::shared::{Shared, Source};
 
 /// The name of the module.
@@ -84,7 +84,7 @@ unsafe impl VTab<'static> for VirtualTable {
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
         guard(&self.shared, || {
             access::choose(info, &self.name, &self.schema, &self.indices, self.rows)
-                .map_err(from_sqlite)
+                .map_err(engine_failed)
         })
     }
 

@@ -142,7 +142,7 @@ fn following(settings: &Settings, report: &mut Report) {
     let rows = settings.middle();
     let (_folder, database) = database(settings, rows);
     database.create_index("t", &IndexSpec::new("i", "btree", &["views"])).expect("an index");
-    let kinds = Kinds::new(vec![std::sync::Arc::new(BTreeKind)]);
+    let kinds = Kinds::new(vec![std::sync::Arc::new(BTreeKind::default())]);
     let indices = Indices::new(kinds);
     // Who holds what was, pays for giving it up.
     let (mut times, mut held) = (Vec::new(), Vec::new());
