@@ -48,7 +48,7 @@ pub use merge::{Decision, MergeCell, MergeDriver};
 pub use metric::{Metric, MetricKind, Unit};
 pub use nearest::nearest;
 pub use query::{
-    Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink, Translated,
+    Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink,
 };
 pub use read::{Computed, RowSearch, Snapshot, TableView};
 pub use schema::{

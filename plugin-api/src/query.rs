@@ -1,15 +1,13 @@
 //! The seam `Dialect`: a language to ask the tables in.
 //!
-//! A dialect either runs what it is asked itself, in a [`QuerySession`], or it translates it into the text and the
-//! parameters of another dialect that does. What it translates never becomes part of a text: values travel as
-//! parameters.
+//! A dialect runs what it is asked in a [`QuerySession`]. Values never become part of a text: they travel as parameters.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::{Host, Result, Snapshot, Timestamp, Value, ValueRef};
+use crate::{Host, Result, Timestamp, Value, ValueRef};
 
 /// The values of the parameters of a query.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -165,40 +163,14 @@ pub trait QuerySession: Send {
     fn in_transaction(&self) -> bool;
 }
 
-/// A text in another dialect, and its parameters.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Translated {
-    /// The text.
-    pub text: String,
-    /// Its parameters.
-    pub params: Params,
-}
-
-/// A language to ask the tables in. Implement one of [`translate`](Self::translate) and [`session`](Self::session).
+/// A language to ask the tables in.
 pub trait Dialect: Send + Sync {
     /// The id: 1 to 16 lower-case letters, digits or `-`.
     fn id(&self) -> &str;
 
-    /// The same in ReedQL; `None` if this dialect runs texts itself.
-    ///
-    /// # Errors
-    /// What is wrong with the text, with its position.
-    fn translate(
-        &self,
-        text: &str,
-        params: &Params,
-        tables: &dyn Snapshot,
-    ) -> Result<Option<Translated>> {
-        let _ = (text, params, tables);
-        Ok(None)
-    }
-
-    /// A session that runs texts of this dialect; `None` if it only translates.
+    /// A session that runs texts of this dialect.
     ///
     /// # Errors
     /// Those of the engine.
-    fn session(&self, host: Arc<dyn Host>) -> Result<Option<Box<dyn QuerySession>>> {
-        drop(host);
-        Ok(None)
-    }
+    fn session(&self, host: Arc<dyn Host>) -> Result<Box<dyn QuerySession>>;
 }

@@ -11,7 +11,7 @@ use reedbase_kernel::database::Checkpoints;
 use reedbase_kernel::host::{DatabaseHost, IndexStat};
 use reedbase_kernel::progress::Progress;
 use reedbase_kernel::storage::Storage;
-use reedbase_plugin_api::{Dialect, Error, Function, Host, IndexSpec, MergeDriver, Params, Result};
+use reedbase_plugin_api::{Dialect, Function, Host, IndexSpec, MergeDriver, Params, Result};
 use reedbase_plugin_reedql::ReedQl;
 use serde::de::DeserializeOwned;
 
@@ -95,8 +95,7 @@ impl Database {
     /// # Errors
     /// Those of the query engine.
     pub fn session(&self) -> Result<Session> {
-        let session = ReedQl.session(Arc::clone(&self.queries.host) as _)?;
-        session.map(Session::new).ok_or_else(|| Error::internal("the dialect has no sessions"))
+        ReedQl.session(Arc::clone(&self.queries.host) as _).map(Session::new)
     }
 
     /// Writes down an index of a table; its entries are gathered when they are first needed.

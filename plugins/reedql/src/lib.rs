@@ -48,7 +48,7 @@ impl Dialect for ReedQl {
         "reedql"
     }
 
-    fn session(&self, host: Arc<dyn Host>) -> Result<Option<Box<dyn QuerySession>>> {
-        Ok(Some(Box::new(session::Session::open(host)?)))
+    fn session(&self, host: Arc<dyn Host>) -> Result<Box<dyn QuerySession>> {
+        Ok(Box::new(session::Session::open(host)?))
     }
 }
