@@ -30,6 +30,7 @@ pub mod store;
 pub mod state;
 pub mod database;
 pub mod index;
+pub mod results;
 pub mod host;
 pub mod verify;
 pub mod repair;

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{Result, Value, ValueRef};
+use crate::{Error, Result, Value, ValueRef};
 
 /// Functions that belong together.
 pub trait FunctionSet: Send + Sync {
@@ -23,6 +24,7 @@ pub struct Function {
     arguments: RangeInclusive<usize>,
     body: FunctionBody,
     steady: bool,
+    ttl: Option<Duration>,
 }
 
 /// What a function does.
@@ -99,13 +101,28 @@ impl Function {
     }
 
     fn new(name: String, arguments: RangeInclusive<usize>, body: FunctionBody) -> Self {
-        Self { name, arguments, body, steady: true }
+        Self { name, arguments, body, steady: true, ttl: None }
     }
 
     /// The same function, which may give another value for the same ones: it looks at the clock, say.
     #[must_use]
     pub fn unsteady(mut self) -> Self {
         self.steady = false;
+        self
+    }
+
+    /// The same function, whose results are kept: for the same values it is not called again within this time. Worth it from
+    /// about 1 µs a call on. It must look at nothing but its values.
+    #[must_use]
+    pub fn cached(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The same function, which does something else: the one that remembers its results, say.
+    #[must_use]
+    pub fn with_body(mut self, body: FunctionBody) -> Self {
+        self.body = body;
         self
     }
 
@@ -119,6 +136,19 @@ impl Function {
         &self.arguments
     }
 
+    /// That it is given as many values as it takes.
+    ///
+    /// # Errors
+    /// [`Usage`](crate::ErrorKind::Usage) if it is not.
+    pub fn check(&self, given: usize) -> Result<()> {
+        if self.arguments.contains(&given) {
+            return Ok(());
+        }
+        let (least, most) = (self.arguments.start(), self.arguments.end());
+        let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        Err(Error::usage(format!("{} takes {wanted} values, and has {given} here", self.name)))
+    }
+
     /// What it does.
     pub fn body(&self) -> &FunctionBody {
         &self.body
@@ -127,6 +157,11 @@ impl Function {
     /// Whether the same values always give the same value.
     pub fn is_steady(&self) -> bool {
         self.steady
+    }
+
+    /// For how long its results are kept, if they are.
+    pub fn time_to_live(&self) -> Option<Duration> {
+        self.ttl
     }
 }
 

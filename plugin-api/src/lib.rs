@@ -4,7 +4,8 @@
 //! things ([`Timestamp`], [`FrameId`], [`TableName`]), what a cell means ([`Value`]), what a table
 //! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
 //! did to one table ([`Changeset`]), how things fail ([`Error`]), what is measured ([`Metric`]), and the traits a plugin may
-//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`], [`IndexKind`], [`Dialect`]). A plugin reads by [`Snapshot`] and [`TableView`].
+//! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`], [`IndexKind`], [`FunctionSet`],
+//! [`FunctionCache`], [`Dialect`]). A plugin reads by [`Snapshot`] and [`TableView`].
 //!
 //! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
 //! generics, no async, no borrow that outlives a call. That is what lets a frozen binary interface be
@@ -27,6 +28,7 @@ mod codec;
 mod merge;
 mod format;
 mod function;
+mod function_cache;
 mod batch;
 mod read;
 mod host;
@@ -39,6 +41,7 @@ pub use codec::DeltaCodec;
 pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
 pub use function::{Aggregate, Compare, Function, FunctionBody, FunctionSet, Scalar};
+pub use function_cache::{CachedFunction, FunctionCache, KeptResult, KeptResults};
 pub use host::{Committed, Host, Writer};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
 pub use index::{
@@ -51,6 +54,7 @@ pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink,
 };
 pub use read::{Computed, RowSearch, Snapshot, TableView};
+pub use reedbase_plugin_macros::cached;
 pub use schema::{
     Column, ColumnStep, ColumnType, IndexColumn, IndexSpec, KeyRule, LineEnd, Schema,
 };

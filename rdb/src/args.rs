@@ -236,6 +236,12 @@ pub(crate) enum Command {
     /// Print which indices would help, by what was asked so far
     #[command(name = "index:advise")]
     IndexAdvise(commands::index::Advise),
+    #[command(name = "function:list")]
+    FunctionList(commands::function::List),
+    #[command(name = "function:stats")]
+    FunctionStats(commands::function::Stats),
+    #[command(name = "function:clear")]
+    FunctionClear(commands::function::Clear),
     /// Print settings of the database
     #[command(name = "config:get")]
     ConfigGet(commands::config::Get),

@@ -24,14 +24,16 @@ use crate::session::{Prepared, Session};
 /// Everything that the kernel's handle does, this one does too; besides, it answers queries.
 #[derive(Debug, Clone)]
 pub struct Database {
-    kernel: kernel::Database,
-    queries: Arc<Queries>,
+    pub(crate) kernel: kernel::Database,
+    pub(crate) queries: Arc<Queries>,
 }
 
 /// What clones of a handle share for queries.
-struct Queries {
+pub(crate) struct Queries {
     /// The database as plugins see it, with its indices.
-    host: Arc<DatabaseHost>,
+    pub(crate) host: Arc<DatabaseHost>,
+    /// The program's own functions.
+    own: Arc<[Function]>,
     /// Sessions that nobody uses right now.
     idle: Mutex<Vec<Session>>,
 }
@@ -55,14 +57,21 @@ impl Deref for Database {
 
 impl From<kernel::Database> for Database {
     fn from(kernel: kernel::Database) -> Self {
-        Self::with_functions(kernel, &[])
+        Self::with_functions(kernel, Arc::default())
     }
 }
 
 impl Database {
-    fn with_functions(kernel: kernel::Database, own: &[Function]) -> Self {
-        let host = Arc::new(DatabaseHost::new(kernel.clone(), plugins::linked(own)));
-        Self { kernel, queries: Arc::new(Queries { host, idle: Mutex::default() }) }
+    fn with_functions(kernel: kernel::Database, own: Arc<[Function]>) -> Self {
+        let host = Arc::new(DatabaseHost::new(kernel.clone(), plugins::linked(&own)));
+        Self { kernel, queries: Arc::new(Queries { host, own, idle: Mutex::default() }) }
+    }
+
+    /// The same, by another handle of the kernel's.
+    pub(crate) fn by(&self, kernel: kernel::Database) -> Self {
+        let host = Arc::new(self.queries.host.by(kernel.clone()));
+        let own = Arc::clone(&self.queries.own);
+        Self { kernel, queries: Arc::new(Queries { host, own, idle: Mutex::default() }) }
     }
 
     /// Opens the database in this folder.
@@ -87,7 +96,8 @@ impl Database {
     /// # Errors
     /// Those of the kernel's [`in_frame`](kernel::Database::in_frame).
     pub fn in_frame(&self, frame: &str) -> Result<Self> {
-        self.kernel.in_frame(frame).map(Self::from)
+        let own = Arc::clone(&self.queries.own);
+        self.kernel.in_frame(frame).map(|kernel| Self::with_functions(kernel, own))
     }
 
     /// A session: a connection of one's own, for several statements.
@@ -288,6 +298,6 @@ impl OpenOptions {
     /// Those of [`Database::open`]; [`ServerStartAborted`](crate::ErrorKind::ServerStartAborted) if that was asked for.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
         let kernel = self.kernel.open(path)?;
-        Ok(Database::with_functions(kernel, &self.functions))
+        Ok(Database::with_functions(kernel, self.functions.into()))
     }
 }

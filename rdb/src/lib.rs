@@ -40,12 +40,14 @@ pub use reedbase_kernel::index::index_name;
 pub use reedbase_kernel::journal::Standing;
 pub use reedbase_kernel::merge::{Conflict, ConflictKind, Conflicts};
 pub use reedbase_kernel::registry::RegistryEdit;
+pub use reedbase_kernel::results::FunctionStat;
 pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
-    Aggregate, Column, ColumnType, Decision, Error, ErrorKind, FrameId, Function, IndexColumn,
-    IndexSpec, Interrupt, MergeCell, MergeDriver, Outcome, Params, Position, QueryOptions,
-    QueryPath, Result, RowSink, Schema, TableName, Timestamp, Value, ValueRef, nearest,
+    Aggregate, CachedFunction, Column, ColumnType, Decision, Error, ErrorKind, FrameId, Function,
+    FunctionBody, IndexColumn, IndexSpec, Interrupt, MergeCell, MergeDriver, Outcome, Params,
+    Position, QueryOptions, QueryPath, Result, RowSink, Schema, TableName, Timestamp, Value,
+    ValueRef, cached, nearest,
 };
 
 mod import;
@@ -54,8 +56,10 @@ mod typed;
 mod rows;
 mod session;
 mod database;
+mod functions;
 
 pub use database::{Database, OpenOptions};
+pub use functions::CachedCall;
 pub use import::{Import, csv};
 pub use rows::{Gather, QueryRow, QueryRows};
 pub use session::{Prepared, Session};

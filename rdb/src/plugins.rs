@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use reedbase_kernel::host::{Plugin, Plugins};
 use reedbase_kernel::index::Kinds;
-use reedbase_plugin_api::{Dialect, Function, FunctionSet, IndexKind};
+use reedbase_plugin_api::{Dialect, Function, FunctionCache, FunctionSet, IndexKind};
+use reedbase_plugin_cache_lru::LruCache;
 use reedbase_plugin_functions_date::DateFunctions;
 use reedbase_plugin_functions_money::MoneyFunctions;
 use reedbase_plugin_functions_text::TextFunctions;
@@ -31,7 +32,9 @@ pub(crate) fn linked(own: &[Function]) -> Plugins {
         functions.extend(set.functions());
     }
     functions.extend_from_slice(own);
-    Plugins { kinds: Kinds::new(kinds), functions, list }
+    list.push(plugin("cache-", LruCache.id(), format!("function cache {}", LruCache.id())));
+    let function_cache: Option<Arc<dyn FunctionCache>> = Some(Arc::new(LruCache));
+    Plugins { kinds: Kinds::new(kinds), functions, function_cache, list }
 }
 
 fn plugin(family: &str, id: &str, brings: String) -> Plugin {

@@ -65,6 +65,8 @@ mod sql;
 mod query;
 /// ReedQL against plain SQLite.
 mod differential;
+/// The function cache: what is kept, for how long.
+mod cached;
 /// Functions in queries and from Rust.
 mod functions;
 /// Indices: made, kept right, unique.

@@ -16,6 +16,9 @@ const FORMAT: i64 = 1;
 /// For how many days snapshots of frames are kept, unless the settings say otherwise.
 const RETENTION_DAYS: i64 = 365;
 
+/// How many bytes of results of functions are kept, unless the settings say otherwise.
+const CACHE_BYTES: u64 = 64 << 20;
+
 /// What stays out of git: the journal, the cache and the locks belong to one machine.
 const GIT_IGNORE: &str = "/journal/\n/cache/\n/lock\n/checkpoint.lock\n*.new\n*.old\n";
 
@@ -34,6 +37,8 @@ pub struct Config {
     pub history_keep: Keep,
     /// Whether indices are made of what is asked often: `indices.auto`.
     pub indices_auto: bool,
+    /// How many bytes of results of functions are kept in memory: `functions.cache_bytes`.
+    pub functions_cache_bytes: u64,
 }
 
 impl Config {
@@ -81,7 +86,10 @@ impl Config {
             .ok_or_else(|| wrong("`history.keep` does not say how much history is kept"))?;
         let indices_auto = indices_auto(&document)
             .ok_or_else(|| wrong("`indices.auto` is neither true nor false"))?;
-        Ok(Self { node, frame_retention_days: days, history_keep, indices_auto })
+        let functions_cache_bytes = functions_cache_bytes(&document)
+            .ok_or_else(|| wrong("`functions.cache_bytes` is not a number of bytes"))?;
+        let frame_retention_days = days;
+        Ok(Self { node, frame_retention_days, history_keep, indices_auto, functions_cache_bytes })
     }
 
     /// Makes an empty database.
@@ -117,6 +125,7 @@ impl Config {
             frame_retention_days: RETENTION_DAYS,
             history_keep: Keep::All,
             indices_auto: false,
+            functions_cache_bytes: CACHE_BYTES,
         })
     }
 }
@@ -141,6 +150,14 @@ fn indices_auto(document: &DocumentMut) -> Option<bool> {
     match document.get("indices").and_then(|indices| indices.get("auto")) {
         Some(said) => said.as_bool(),
         None => Some(false),
+    }
+}
+
+/// What `functions.cache_bytes` says; `None` if that makes no sense.
+fn functions_cache_bytes(document: &DocumentMut) -> Option<u64> {
+    match document.get("functions").and_then(|functions| functions.get("cache_bytes")) {
+        Some(said) => said.as_integer().and_then(|bytes| u64::try_from(bytes).ok()),
+        None => Some(CACHE_BYTES),
     }
 }
 
@@ -193,5 +210,13 @@ mod tests {
         assert_eq!(keep("[history]\nkeep = 32").unwrap(), Keep::Versions(32));
         assert!(keep("history.keep = 0").is_err());
         assert!(keep("history.keep = true").is_err());
+        let bytes = |text: &str| {
+            let text = format!("format = 1\nnode = \"000000000001\"\n{text}");
+            Config::parse(&text).map(|config| config.functions_cache_bytes)
+        };
+        assert_eq!(bytes("").unwrap(), 64 << 20);
+        assert_eq!(bytes("functions.cache_bytes = 1000").unwrap(), 1000);
+        assert!(bytes("functions.cache_bytes = -1").is_err());
+        assert!(bytes("functions.cache_bytes = \"much\"").is_err());
     }
 }

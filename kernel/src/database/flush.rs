@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
-use reedbase_plugin_api::{Error, Result};
+use reedbase_plugin_api::{Error, Result, Timestamp};
 
 use crate::journal::{Journal, Position};
 use crate::state::State;
@@ -47,6 +47,11 @@ impl Flush {
     /// What readers see.
     pub(super) fn visible(&self) -> Arc<State> {
         Arc::clone(&self.visible.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The newest frame that readers see.
+    pub(super) fn newest(&self) -> Timestamp {
+        self.visible.read().unwrap_or_else(PoisonError::into_inner).newest()
     }
 
     /// How far the journal is known durable.

@@ -133,7 +133,7 @@ impl Database {
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) if there is no such frame, or if it is not open any more.
     pub fn in_frame(&self, frame: &str) -> Result<Self> {
         let open = OpenFrame::resume(&self.inner, &self.newest()?, frame)?;
-        Ok(Self { inner: Arc::clone(&self.inner), frame: Some(Arc::new(open)) })
+        Ok(Self { frame: Some(Arc::new(open)), ..self.clone() })
     }
 
     /// The open frame that this handle shows.

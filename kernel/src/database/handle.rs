@@ -13,6 +13,7 @@ use super::frames::Frames;
 use super::inner::{Checkpoints, Inner, Settings};
 use super::open_frame::OpenFrame;
 use super::outside::{self, OutsideEdit, TableCopy};
+use super::reads::Reads;
 use super::snapshot::{Snapshot, find_known};
 use super::status::{self, Status};
 use super::transaction::Transaction;
@@ -38,6 +39,8 @@ pub struct Database {
     pub(super) inner: Arc<Inner>,
     /// The open frame that it shows, and that transactions are steps of.
     pub(super) frame: Option<Arc<OpenFrame>>,
+    /// Who notes what is read.
+    pub(super) reads: Option<Arc<Reads>>,
 }
 
 /// How to open a database.
@@ -155,7 +158,7 @@ impl OpenOptions {
         let inner = Arc::new(inner);
         // Edits saved from now on are made from what was adopted: that its files are ours must be known.
         adopt::finish(&inner);
-        Ok(Database { inner, frame: None })
+        Ok(Database { inner, frame: None, reads: None })
     }
 }
 
@@ -191,10 +194,38 @@ impl Database {
         }
     }
 
+    /// A handle of the same that notes what is read through it.
+    #[must_use]
+    pub fn watched(&self) -> (Self, Arc<Reads>) {
+        let reads = Arc::new(Reads::default());
+        (Self { reads: Some(Arc::clone(&reads)), ..self.clone() }, reads)
+    }
+
+    /// Who notes what is read through this handle.
+    pub fn reads(&self) -> Option<&Reads> {
+        self.reads.as_deref()
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The newest frame that this process knows of: its own commits count at once, those of other processes as soon as
+    /// anything here looks for them, which happens now if nobody looked in the last `age` microseconds. Cost: some 10 ns.
+    ///
+    /// # Errors
+    /// Those of [`snapshot`](Self::snapshot).
+    pub fn recent_frame(&self, now: Timestamp, age: i64) -> Result<Timestamp> {
+        self.inner.refresh_after(now, age)?;
+        Ok(self.inner.flush.newest())
+    }
+
     /// The newest state that everybody sees.
     pub(super) fn newest(&self) -> Result<Snapshot> {
         self.inner.refresh()?;
-        Ok(Snapshot::new(self.inner.flush.visible(), Arc::clone(&self.inner.store)))
+        let newest = Snapshot::new(self.inner.flush.visible(), Arc::clone(&self.inner.store));
+        Ok(newest.watched(self.reads.clone()))
     }
 
     /// The state at an instant, held still (`AS OF`): a frame's number, id or name, `HEAD~3`, a date, a time, `20 minutes

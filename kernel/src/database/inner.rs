@@ -1,10 +1,10 @@
 //! What the clones of a handle share: the newest state, the journal behind it, and the locks.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reedbase_plugin_api::{Error, ErrorKind, Result, TableName};
+use reedbase_plugin_api::{Error, ErrorKind, Result, TableName, Timestamp};
 
 use super::config::{Config, create_folders};
 use super::flush::Flush;
@@ -62,6 +62,8 @@ pub(super) struct Inner {
     pub(super) flush: Flush,
     /// How often somebody began to look for what other processes appended.
     looks: AtomicU64,
+    /// When it looked last, in microseconds since 1970.
+    looked: AtomicI64,
     pub(super) notices: Vec<String>,
     /// How the files of tables looked when they were found to be ours.
     pub(super) ours: Mutex<HashMap<TableName, (Look, Look)>>,
@@ -138,6 +140,7 @@ impl Inner {
             writing,
             flush,
             looks: AtomicU64::new(0),
+            looked: AtomicI64::new(i64::MIN),
             notices,
             ours: Mutex::default(),
             found: Mutex::new(tables_of(&scan)),
@@ -195,7 +198,9 @@ impl Inner {
 
     fn read_frames(&self, head: &mut Head) -> Result<()> {
         self.looks.fetch_add(1, Ordering::AcqRel);
+        let began = self.clock.now().as_micros();
         let frames = head.journal.tail()?;
+        self.looked.store(began, Ordering::Release);
         let mut state = None;
         for frame in &frames {
             let before: &State = state.as_ref().unwrap_or(&head.state);
@@ -241,6 +246,15 @@ impl Inner {
         let position = head.journal.position();
         drop(head);
         self.make_durable(position)
+    }
+
+    /// The same, unless it was done within these microseconds before `now`.
+    pub(super) fn refresh_after(&self, now: Timestamp, age: i64) -> Result<()> {
+        let looked = self.looked.load(Ordering::Acquire);
+        match now.as_micros().checked_sub(looked) {
+            Some(since) if (0..age).contains(&since) => Ok(()),
+            _ => self.refresh(),
+        }
     }
 
     /// Waits until the journal is durable up to here.

@@ -6,6 +6,7 @@
 mod keep;
 mod config;
 mod row;
+mod reads;
 mod flush;
 mod inner;
 mod snapshot;
@@ -76,6 +77,7 @@ pub use new_table::NewTable;
 pub use outside::{OlderRows, OutsideEdit, TableCopy};
 pub use parked::{CONFLICTS, OpenConflict};
 pub use past::RowVersion;
+pub use reads::{Noted, Reads};
 pub use resolve::Pick;
 pub use row::{Cell, Row};
 pub use settings::SETTINGS;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reedbase_plugin_api::{Bytes, Changeset, Error, Result, Shape, Timestamp};
 
 use super::row::Row;
-use super::snapshot::{Snapshot, find_known};
+use super::snapshot::Snapshot;
 use crate::changes::row_change;
 use crate::delta::VersionInfo;
 use crate::frame::{Action, ChangeBody};
@@ -47,7 +47,7 @@ pub(super) struct Past<'a> {
 
 impl<'a> Past<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, table: &str) -> Result<Self> {
-        let state = find_known(snapshot.state(), table)?;
+        let state = snapshot.known(table)?;
         let store = snapshot.store();
         let versions = state.versions(store)?;
         let newest = versions.newest().min(state.until());

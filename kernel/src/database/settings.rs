@@ -14,15 +14,17 @@ use crate::registry::{self, ACTIONS_PATH, CONFIG_PATH, RegistryEdit};
 use crate::storage::{LockFile, LockMode};
 
 /// The settings that people may change, with what they mean.
-pub const SETTINGS: [(&str, &str); 3] = [
+pub const SETTINGS: [(&str, &str); 4] = [
     (RETENTION, "for how many days snapshots of frames are kept (365)"),
     (AUTO, "whether indices are made of what is asked often (false)"),
+    (CACHE, "how many bytes of results of functions are kept (67108864)"),
     (KEEP, "how much history is kept: 32 versions of each table, 90d, or all (all)"),
 ];
 
 const RETENTION: &str = "frame.retention.days";
 const KEEP: &str = "history.keep";
 const AUTO: &str = "indices.auto";
+const CACHE: &str = "functions.cache_bytes";
 
 impl Database {
     /// Which of config.toml and the dictionaries were edited outside ReedBase. What they said before counts until the
@@ -108,8 +110,9 @@ fn parse(key: &str, text: &str) -> Result<Value> {
         let said = text.parse::<bool>();
         return Ok(said.map_err(|_| Error::usage("write true or false"))?.into());
     }
-    let days = text.parse::<i64>().ok().filter(|days| *days >= 0);
-    Ok(days.ok_or_else(|| Error::usage(format!("`{text}` is no number of days")))?.into())
+    let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
+    let of = if key == CACHE { "bytes" } else { "days" };
+    Ok(number.ok_or_else(|| Error::usage(format!("`{text}` is no number of {of}")))?.into())
 }
 
 fn document(inner: &Inner) -> Result<DocumentMut> {

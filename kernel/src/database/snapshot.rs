@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reedbase_plugin_api::{Error, Result, Shape, TableName, Timestamp, nearest};
 
+use super::reads::Reads;
 use super::row::Row;
 use crate::state::{State, TableState};
 use crate::store::Store;
@@ -15,11 +16,35 @@ use crate::table::{Key, Table};
 pub struct Snapshot {
     state: Arc<State>,
     store: Arc<Store>,
+    /// Who notes what is read.
+    reads: Option<Arc<Reads>>,
 }
 
 impl Snapshot {
     pub(super) fn new(state: Arc<State>, store: Arc<Store>) -> Self {
-        Self { state, store }
+        Self { state, store, reads: None }
+    }
+
+    /// The same; what is read of it is noted.
+    pub(super) fn watched(self, reads: Option<Arc<Reads>>) -> Self {
+        Self { reads, ..self }
+    }
+
+    fn note(&self, act: impl FnOnce(&Reads)) {
+        if let Some(reads) = &self.reads {
+            act(reads);
+        }
+    }
+
+    /// Whether it shows the same as another.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// The version of a table; `None` if there is none of this name. Nothing is read.
+    pub fn version_of(&self, table: &TableName) -> Option<Timestamp> {
+        let table = self.state.table(table).filter(|table| !table.is_dropped())?;
+        Some(table.version())
     }
 
     /// The newest frame it shows; zero if there is none.
@@ -34,12 +59,12 @@ impl Snapshot {
     /// Damage of a log.
     pub fn as_of(&self, at: Timestamp) -> Result<Self> {
         let state = self.state.as_of(at, &self.store)?;
-        Ok(Self::new(Arc::new(state), Arc::clone(&self.store)))
+        Ok(self.with_state(state))
     }
 
     /// Another state in its place, which was made of this one.
     pub(super) fn with_state(&self, state: State) -> Self {
-        Self::new(Arc::new(state), Arc::clone(&self.store))
+        Self { state: Arc::new(state), store: Arc::clone(&self.store), reads: self.reads.clone() }
     }
 
     /// Where its tables are read from.
@@ -49,14 +74,40 @@ impl Snapshot {
 
     /// The state behind it.
     pub fn state(&self) -> &Arc<State> {
+        self.note(Reads::everything);
         &self.state
     }
 
     /// The names of the tables, sorted; those that ReedBase keeps itself left out.
     pub fn tables(&self) -> Vec<TableName> {
+        let names = self.all_tables().into_iter();
+        names.filter(|name| !name.is_reserved()).collect()
+    }
+
+    /// The names of the tables, sorted, with those that ReedBase keeps itself.
+    pub fn all_tables(&self) -> Vec<TableName> {
+        self.note(Reads::names);
         let there = self.state.tables().filter(|table| !table.is_dropped());
-        let names = there.map(|table| table.name());
-        names.filter(|name| !name.is_reserved()).cloned().collect()
+        there.map(|table| table.name().clone()).collect()
+    }
+
+    /// What is known of a table, dropped or not.
+    pub(super) fn known(&self, name: &str) -> Result<&TableState> {
+        let known = find_known(&self.state, name);
+        self.note(|reads| match &known {
+            Ok(table) => reads.table(table.name()),
+            Err(_) => reads.names(),
+        });
+        known
+    }
+
+    fn there(&self, name: &str) -> Result<&TableState> {
+        let there = find_table(&self.state, name);
+        self.note(|reads| match &there {
+            Ok(table) => reads.table(table.name()),
+            Err(_) => reads.names(),
+        });
+        there
     }
 
     /// A table, to read more than one row of. Reads its file when it is first needed.
@@ -64,7 +115,15 @@ impl Snapshot {
     /// # Errors
     /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name, or damage.
     pub fn table(&self, name: &str) -> Result<&Table> {
-        find_table(&self.state, name)?.table(&self.store)
+        self.there(name)?.table(&self.store)
+    }
+
+    /// The name of a table as it is spelled.
+    ///
+    /// # Errors
+    /// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name.
+    pub fn exact_name(&self, name: &str) -> Result<TableName> {
+        Ok(self.there(name)?.name().clone())
     }
 
     /// A table with its name as it is spelled.
@@ -72,7 +131,7 @@ impl Snapshot {
     /// # Errors
     /// Those of [`table`](Self::table).
     pub fn named_table(&self, name: &str) -> Result<(TableName, &Table)> {
-        let state = find_table(&self.state, name)?;
+        let state = self.there(name)?;
         Ok((state.name().clone(), state.table(&self.store)?))
     }
 

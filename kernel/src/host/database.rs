@@ -10,7 +10,8 @@ use super::snapshot::HostSnapshot;
 use super::tables::{Catalog, Plugins};
 use super::writer::HostWriter;
 use crate::database::Database;
-use crate::index::{Wanted, index_name};
+use crate::index::index_name;
+use crate::results::Results;
 
 /// A database, for plugins. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,16 +25,31 @@ pub struct DatabaseHost {
 impl DatabaseHost {
     /// The host that this database is, with these plugins.
     pub fn new(database: Database, plugins: Plugins) -> Self {
-        let wanted = Wanted::new(database.storage());
-        let catalog = Arc::new(Catalog::new(plugins, wanted));
+        let catalog = Arc::new(Catalog::new(&database, plugins));
         Self { database, catalog, newest: Arc::default() }
+    }
+
+    /// The same, by another handle of the same database: one that notes what is read, say.
+    #[must_use]
+    pub fn by(&self, database: Database) -> Self {
+        Self { database, catalog: Arc::clone(&self.catalog), newest: Arc::default() }
+    }
+
+    /// The functions that queries may call.
+    pub fn known_functions(&self) -> &[Function] {
+        &self.catalog.functions
+    }
+
+    /// What functions gave; `None` where no result is kept.
+    pub fn results(&self) -> Option<&Results> {
+        self.catalog.results.as_deref()
     }
 
     fn newest(&self) -> Result<Arc<HostSnapshot>> {
         let snapshot = self.database.snapshot()?;
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*newest
-            && Arc::ptr_eq(known.snapshot.state(), snapshot.state())
+            && known.snapshot.is_same(&snapshot)
         {
             return Ok(Arc::clone(known));
         }

@@ -1,5 +1,6 @@
 //! The database as plugins see it: the interfaces of `plugin-api`, over snapshots and transactions.
 
+mod remembering;
 mod tables;
 mod computed;
 mod index_report;

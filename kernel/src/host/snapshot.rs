@@ -32,8 +32,7 @@ impl ReadSnapshot for HostSnapshot {
     }
 
     fn tables(&self) -> Vec<TableName> {
-        let there = self.snapshot.state().tables().filter(|table| !table.is_dropped());
-        there.map(|table| table.name().clone()).collect()
+        self.snapshot.all_tables()
     }
 
     fn table(&self, name: &str) -> Result<Arc<dyn TableView>> {

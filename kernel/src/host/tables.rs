@@ -5,17 +5,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use reedbase_plugin_api::{
-    Batch, Bytes, Column, ColumnType, Function, Index, IndexSearch, IndexView, Keys, LineEnd,
-    Range, Result, RowSearch, Schema, Shape, TableName, TableView, Timestamp,
+    Batch, Bytes, Column, ColumnType, Function, FunctionCache, Index, IndexSearch, IndexView, Keys,
+    LineEnd, Range, Result, RowSearch, Schema, Shape, TableName, TableView, Timestamp,
 };
 
-use crate::database::Snapshot;
+use super::remembering::remembering;
+use crate::database::{Database, Snapshot};
 use crate::index::{At, Indices, Kinds, Pending, Wanted, views};
+use crate::results::Results;
 use crate::schema;
 use crate::table::{Key, Table};
 
 /// The plugins that a database is opened with.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "it is made in one place, where all plugins are named"
@@ -25,8 +27,16 @@ pub struct Plugins {
     pub kinds: Kinds,
     /// The functions that queries may call.
     pub functions: Vec<Function>,
+    /// What keeps their results.
+    pub function_cache: Option<Arc<dyn FunctionCache>>,
     /// All of them, for people.
     pub list: Vec<Plugin>,
+}
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugins").field("list", &self.list).finish_non_exhaustive()
+    }
 }
 
 /// A plugin, for people.
@@ -52,6 +62,8 @@ pub(super) struct Catalog {
     pub(super) wanted: Wanted,
     pub(super) plugins: Vec<Plugin>,
     pub(super) functions: Vec<Function>,
+    /// What functions gave.
+    pub(super) results: Option<Arc<Results>>,
     /// What schemas say: each text is read once.
     said: Mutex<HashMap<TableName, Said>>,
 }
@@ -72,10 +84,20 @@ pub(super) struct Described {
 }
 
 impl Catalog {
-    pub(super) fn new(plugins: Plugins, wanted: Wanted) -> Self {
-        let indices = Indices::new(plugins.kinds);
-        let (functions, plugins) = (plugins.functions, plugins.list);
-        Self { indices, wanted, plugins, functions, said: Mutex::default() }
+    pub(super) fn new(database: &Database, plugins: Plugins) -> Self {
+        let (indices, wanted) = (Indices::new(plugins.kinds), Wanted::new(database.storage()));
+        // What an open frame did may be undone: nothing that was made of it is kept.
+        let cache = plugins.function_cache.filter(|_| database.open_frame().is_none());
+        let results = cache.map(|cache| {
+            let kept = cache.open(database.config().functions_cache_bytes);
+            Arc::new(Results::new(database.clone(), kept))
+        });
+        let functions = match &results {
+            Some(results) => plugins.functions.iter().map(|f| remembering(f, results)).collect(),
+            None => plugins.functions,
+        };
+        let (plugins, said) = (plugins.list, Mutex::default());
+        Self { indices, wanted, plugins, functions, results, said }
     }
 
     pub(super) fn describe(&self, name: &TableName, table: &Table) -> Described {

@@ -1,7 +1,6 @@
 //! Functions of plugins, made known to SQLite.
 
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -34,19 +33,18 @@ pub(crate) fn register(
             let error = format!("there is a {what} `{}` already", function.name());
             return Err(shared.fail(Error::usage(error).help("give yours another name")));
         }
-        let (name, shared) = (function.name().to_owned(), Arc::clone(shared));
+        let (called, shared) = (function.clone(), Arc::clone(shared));
         let mut flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
         if function.is_steady() {
             flags |= FunctionFlags::SQLITE_DETERMINISTIC;
         }
-        let arguments = function.arguments().clone();
         match function.body().clone() {
             FunctionBody::Scalar(act) => {
-                let act = AssertUnwindSafe((act, shared));
+                let act = AssertUnwindSafe((act, called, shared));
                 let call = move |context: &Context<'_>| {
-                    let (act, shared) = &*act;
+                    let (act, called, shared) = &*act;
                     let done = values(context).and_then(|values| {
-                        check(&name, &arguments, values.len())?;
+                        called.check(values.len())?;
                         act(&values)
                     });
                     done.map(sql_value).map_err(|error| shared.fail(error))
@@ -55,7 +53,8 @@ pub(crate) fn register(
             }
             FunctionBody::Aggregate(begin) => {
                 let (begin, shared) = (AssertUnwindSafe(begin), AssertUnwindSafe(shared));
-                let gathering = Gathering { name, arguments, begin, shared };
+                let called = AssertUnwindSafe(called);
+                let gathering = Gathering { called, begin, shared };
                 connection.create_aggregate_function(function.name(), -1, flags, gathering)?;
             }
             FunctionBody::Collation(compare) => {
@@ -76,15 +75,6 @@ const COLLATIONS: [&str; 4] = ["binary", "nocase", "rtrim", "decimal"];
 fn names(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
     let mut list = connection.prepare("SELECT DISTINCT lower(name) FROM pragma_function_list")?;
     list.query_map([], |row| row.get(0))?.collect()
-}
-
-fn check(name: &str, arguments: &RangeInclusive<usize>, given: usize) -> Result<()> {
-    if arguments.contains(&given) {
-        return Ok(());
-    }
-    let (least, most) = (arguments.start(), arguments.end());
-    let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-    Err(Error::usage(format!("{name} takes {wanted} values, and has {given} here")))
 }
 
 fn values<'a>(context: &'a Context<'_>) -> Result<Vec<ValueRef<'a>>> {
@@ -117,8 +107,7 @@ fn sql_value(value: Value) -> SqlValue {
 
 /// What SQLite calls for an aggregate.
 struct Gathering {
-    name: String,
-    arguments: RangeInclusive<usize>,
+    called: AssertUnwindSafe<Function>,
     begin: AssertUnwindSafe<Begin>,
     shared: AssertUnwindSafe<Arc<Shared>>,
 }
@@ -137,7 +126,7 @@ impl SqlAggregate<AssertUnwindSafe<Box<dyn Aggregate>>, SqlValue> for Gathering 
         gathered: &mut AssertUnwindSafe<Box<dyn Aggregate>>,
     ) -> rusqlite::Result<()> {
         let added = values(context).and_then(|values| {
-            check(&self.name, &self.arguments, values.len())?;
+            self.called.check(values.len())?;
             gathered.add(&values)
         });
         added.map_err(|error| self.shared.fail(error))

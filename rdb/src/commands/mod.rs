@@ -33,6 +33,7 @@ pub(crate) mod repair;
 pub(crate) mod backup;
 pub(crate) mod config;
 pub(crate) mod index;
+pub(crate) mod function;
 pub(crate) mod dict;
 pub(crate) mod databases;
 pub(crate) mod git;
@@ -112,6 +113,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<()> {
         Command::IndexRebuild(command) => command.run(global, output),
         Command::IndexStats(command) => command.run(global, output),
         Command::IndexAdvise(command) => command.run(global, output),
+        Command::FunctionList(command) => command.run(global, output),
+        Command::FunctionStats(command) => command.run(global, output),
+        Command::FunctionClear(command) => command.run(global, output),
         Command::DictActions(command) => command.run(output),
         Command::DictUsers(command) => command.run(global, output),
         Command::DictValidate(command) => command.run(global, output),

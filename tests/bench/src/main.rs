@@ -26,6 +26,7 @@ mod repair;
 mod replay;
 mod seeds;
 mod query;
+mod functions;
 mod index;
 
 use std::path::PathBuf;
@@ -60,7 +61,7 @@ impl Settings {
 /// One part of the bench.
 type Part = (&'static str, fn(&Settings, &mut Report));
 
-const PARTS: [Part; 25] = [
+const PARTS: [Part; 26] = [
     ("commit", commit::one_row),
     ("threads", commit::threads),
     ("processes", commit::processes),
@@ -79,6 +80,7 @@ const PARTS: [Part; 25] = [
     ("index search", index::searches),
     ("index make", index::making),
     ("query past", index::past),
+    ("function cache", functions::cache),
     ("adopt", outside::edits),
     ("status", outside::status),
     ("verify", verify::speed),
