@@ -238,6 +238,16 @@ impl Error {
         self
     }
 
+    /// The same, somewhere else: line and character of what was made of a text become those of the text.
+    #[must_use]
+    pub fn moved(mut self, act: impl FnOnce(u64, u64) -> Option<(u64, u64)>) -> Self {
+        let position = &mut self.0.position;
+        if let (Some(line), Some(character)) = (position.line, position.character) {
+            (position.line, position.character) = act(line, character).unzip();
+        }
+        self
+    }
+
     /// What sort of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -5,7 +5,7 @@
 //! looks like ([`Schema`], [`Shape`]), how the bytes of a row become cells ([`row`]), what one frame
 //! did to one table ([`Changeset`]), how things fail ([`Error`]), what is measured ([`Metric`]), and the traits a plugin may
 //! implement ([`DeltaCodec`], [`Format`], [`MergeDriver`], [`IndexKind`], [`FunctionSet`],
-//! [`FunctionCache`], [`Dialect`]). A plugin reads by [`Snapshot`] and [`TableView`].
+//! [`FunctionCache`], [`Dialect`], [`Translator`]). A plugin reads by [`Snapshot`] and [`TableView`].
 //!
 //! It does no I/O and knows no engine. The traits take and give owned values and plain slices: no
 //! generics, no async, no borrow that outlives a call. That is what lets a frozen binary interface be
@@ -52,6 +52,7 @@ pub use metric::{Metric, MetricKind, Unit};
 pub use nearest::nearest;
 pub use query::{
     Dialect, Interrupt, Outcome, Params, QueryOptions, QueryPath, QuerySession, RowSink,
+    Translated, Translator,
 };
 pub use read::{Computed, RowSearch, Snapshot, TableView};
 pub use reedbase_plugin_macros::cached;

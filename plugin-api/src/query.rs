@@ -1,13 +1,14 @@
 //! The seam `Dialect`: a language to ask the tables in.
 //!
-//! A dialect runs what it is asked in a [`QuerySession`]. Values never become part of a text: they travel as parameters.
+//! A dialect runs what it is asked in a [`QuerySession`], or is a [`Translator`] to one that does. Values never become part of a
+//! text: they travel as parameters.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::{Host, Result, Timestamp, Value, ValueRef};
+use crate::{Host, Result, Snapshot, Timestamp, Value, ValueRef};
 
 /// The values of the parameters of a query.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -173,4 +174,40 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// Those of the engine.
     fn session(&self, host: Arc<dyn Host>) -> Result<Box<dyn QuerySession>>;
+}
+
+/// A language that is translated to ReedQL.
+pub trait Translator: Send + Sync {
+    /// The id: 1 to 16 lower-case letters, digits or `-`.
+    fn id(&self) -> &str;
+
+    /// What the statements of a text mean, one after the other. No value becomes part of a text. Without values for its
+    /// placeholders the text is only looked at.
+    ///
+    /// # Errors
+    /// What is wrong with the text, with line and character; [`Usage`](crate::ErrorKind::Usage) if there are not as many values
+    /// as placeholders.
+    fn translate(
+        &self,
+        text: &str,
+        params: Option<&Params>,
+        tables: &dyn Snapshot,
+    ) -> Result<Vec<Translated>>;
+
+    /// Whether a text ends where a statement ends.
+    fn is_complete(&self, text: &str) -> bool;
+}
+
+/// A statement, translated.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "translators make it")]
+pub struct Translated {
+    /// The statement in ReedQL, on one line.
+    pub text: String,
+    /// The values of its placeholders.
+    pub params: Params,
+    /// The one column of its answer, which says how many rows it changed; `None` where the rows that it gives are the answer.
+    pub counts: Option<String>,
+    /// Which characters of the text (counted from 1, ascending) came from which line and character of what was written.
+    pub places: Vec<(u64, (u64, u64))>,
 }

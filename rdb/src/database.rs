@@ -12,9 +12,11 @@ use reedbase_kernel::host::{DatabaseHost, IndexStat};
 use reedbase_kernel::progress::Progress;
 use reedbase_kernel::storage::Storage;
 use reedbase_plugin_api::{Dialect, Function, Host, IndexSpec, MergeDriver, Params, Result};
+use reedbase_plugin_filter as filter;
 use reedbase_plugin_reedql::ReedQl;
 use serde::de::DeserializeOwned;
 
+use crate::dialect::DialectSession;
 use crate::plugins;
 use crate::rows::{QueryRow, QueryRows};
 use crate::session::{Prepared, Session};
@@ -105,7 +107,58 @@ impl Database {
     /// # Errors
     /// Those of the query engine.
     pub fn session(&self) -> Result<Session> {
-        ReedQl.session(Arc::clone(&self.queries.host) as _).map(Session::new)
+        let host: Arc<dyn Host> = Arc::clone(&self.queries.host) as _;
+        let engine = ReedQl.session(Arc::clone(&host))?;
+        Ok(Session::new(DialectSession::new(host, engine)))
+    }
+
+    /// A session in another dialect: `tissql`, `filter`, or `reedql` itself. [ReedQL and the others](https://github.com/reedbase/reedbase/blob/main/docs/reedql.md).
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name; those of the query engine.
+    pub fn session_in(&self, dialect: &str) -> Result<Session> {
+        let mut session = self.session()?;
+        session.set_dialect(dialect)?;
+        Ok(session)
+    }
+
+    /// Asks one question in another dialect. Cost: that of a session; who asks more than once opens one.
+    ///
+    /// # Errors
+    /// Those of [`session_in`](Self::session_in) and [`query`](Self::query).
+    pub fn query_in(
+        &self,
+        dialect: &str,
+        text: &str,
+        params: impl Into<Params>,
+    ) -> Result<QueryRows> {
+        self.session_in(dialect)?.query(text, params)
+    }
+
+    /// What a question finds in a table that was put together with [`filter`](crate::filter).
+    ///
+    /// ```
+    /// use reedbase::filter::{Filter, Order, Query};
+    /// # fn main() -> reedbase::Result<()> {
+    /// # let folder = std::env::temp_dir().join(format!("reedbase-find-{}", std::process::id()));
+    /// # let db = reedbase::Database::create(&folder)?;
+    /// # let mut tx = db.begin()?;
+    /// # tx.create_table("users", &reedbase::csv("id,name,age\n1,Ann,41\n2,Bob,17\n3,Cy,33\n", &["id"])?)?;
+    /// # tx.commit()?;
+    /// let query = Query::new().filter(Filter::gt("age", 30)).sort_by("name", Order::Ascending).limit(10);
+    /// let names: Vec<String> = db.find("users", &query.fields(["name"]))?.typed()?;
+    /// assert_eq!(names, ["Ann", "Cy"]);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table or a column; [`InvalidInput`](crate::ErrorKind::InvalidInput) for
+    /// what does not go together.
+    pub fn find(&self, table: &str, query: &filter::Query) -> Result<QueryRows> {
+        let question = query.translate(table, &*self.queries.host.snapshot()?)?;
+        self.with_session(|session| session.run_translated(&question))
     }
 
     /// Writes down an index of a table; its entries are gathered when they are first needed.

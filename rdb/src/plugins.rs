@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use reedbase_kernel::host::{Plugin, Plugins};
 use reedbase_kernel::index::Kinds;
-use reedbase_plugin_api::{Dialect, Function, FunctionCache, FunctionSet, IndexKind};
+use reedbase_plugin_api::{
+    Dialect, Error, Function, FunctionCache, FunctionSet, IndexKind, Result, Translator, nearest,
+};
 use reedbase_plugin_cache_lru::LruCache;
+use reedbase_plugin_filter::FilterDialect;
 use reedbase_plugin_functions_date::DateFunctions;
 use reedbase_plugin_functions_money::MoneyFunctions;
 use reedbase_plugin_functions_text::TextFunctions;
@@ -13,6 +16,7 @@ use reedbase_plugin_index_btree::BTreeKind;
 use reedbase_plugin_index_composite::composite;
 use reedbase_plugin_index_hash::HashKind;
 use reedbase_plugin_reedql::ReedQl;
+use reedbase_plugin_tissql::TissQl;
 
 /// All of them. Kinds of index stand in the order of preference where nobody says which.
 ///
@@ -25,6 +29,10 @@ pub(crate) fn linked(own: &[Function]) -> Plugins {
         .map(|kind| plugin("index-", kind.id(), format!("index {}", kind.id())))
         .collect();
     list.push(plugin("", ReedQl.id(), format!("dialect {}", ReedQl.id())));
+    for translator in translators() {
+        let id = translator.id();
+        list.push(plugin("", id, format!("dialect {id}")));
+    }
     let sets: [&dyn FunctionSet; 3] = [&TextFunctions, &DateFunctions, &MoneyFunctions];
     let mut functions = Vec::new();
     for set in sets {
@@ -35,6 +43,32 @@ pub(crate) fn linked(own: &[Function]) -> Plugins {
     list.push(plugin("cache-", LruCache.id(), format!("function cache {}", LruCache.id())));
     let function_cache: Option<Arc<dyn FunctionCache>> = Some(Arc::new(LruCache));
     Plugins { kinds: Kinds::new(kinds), functions, function_cache, list }
+}
+
+/// The languages that are translated to ReedQL.
+fn translators() -> [Arc<dyn Translator>; 2] {
+    [Arc::new(TissQl), Arc::new(FilterDialect)]
+}
+
+/// The language of this name; `None` is ReedQL itself.
+///
+/// # Errors
+/// [`NotFound`](reedbase_plugin_api::ErrorKind::NotFound) with the nearest name.
+pub(crate) fn translator(dialect: &str) -> Result<Option<Arc<dyn Translator>>> {
+    if dialect == ReedQl.id() {
+        return Ok(None);
+    }
+    let known = translators();
+    let found = known.iter().find(|translator| translator.id() == dialect);
+    found.cloned().map(Some).ok_or_else(|| {
+        let names = [ReedQl.id()].into_iter().chain(known.iter().map(|known| known.id()));
+        nearest(
+            Error::not_found(format!("there is no dialect `{dialect}`")),
+            "dialect",
+            dialect,
+            names,
+        )
+    })
 }
 
 fn plugin(family: &str, id: &str, brings: String) -> Plugin {

@@ -4,19 +4,38 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, ValueRef,
+    Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, Translated,
+    ValueRef,
 };
 
 use serde::de::DeserializeOwned;
 
+use crate::dialect::{DialectSession, NoRows};
+use crate::plugins;
 use crate::rows::{Gather, QueryRow, QueryRows};
 
 /// A connection to the tables, for one thread at a time.
-pub struct Session(Box<dyn QuerySession>);
+pub struct Session(DialectSession);
 
 impl Session {
-    pub(crate) fn new(session: Box<dyn QuerySession>) -> Self {
+    pub(crate) fn new(session: DialectSession) -> Self {
         Self(session)
+    }
+
+    /// Takes texts in another dialect from now on: `tissql`, `filter`, or `reedql`. A transaction that is open stays open.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest name.
+    pub fn set_dialect(&mut self, dialect: &str) -> Result<()> {
+        self.0.speak(plugins::translator(dialect)?);
+        Ok(())
+    }
+
+    /// The rows of a statement that was translated to the language of this session.
+    pub(crate) fn run_translated(&mut self, question: &Translated) -> Result<QueryRows> {
+        let mut rows = Gather::default();
+        self.0.run_translated(question, &mut rows)?;
+        Ok(rows.finish())
     }
 
     /// Runs a text, and gives the rows of its last statement that has some.
@@ -80,7 +99,7 @@ impl Session {
     /// # Errors
     /// Those of [`query`](Self::query).
     pub fn execute(&mut self, text: &str, params: impl Into<Params>) -> Result<Outcome> {
-        self.0.run(text, &params.into(), &mut Nobody)
+        self.0.run(text, &params.into(), &mut NoRows)
     }
 
     /// Runs a text, and hands its rows on as they are found: memory stays flat.
@@ -161,18 +180,5 @@ impl<F: FnMut(&[ValueRef<'_>]) -> Result<ControlFlow<()>>> RowSink for Each<F> {
 
     fn row(&mut self, values: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
         (self.0)(values)
-    }
-}
-
-/// Takes no rows.
-struct Nobody;
-
-impl RowSink for Nobody {
-    fn columns(&mut self, _: &[&str]) -> Result<()> {
-        Ok(())
-    }
-
-    fn row(&mut self, _: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
-        Ok(ControlFlow::Continue(()))
     }
 }

@@ -9,12 +9,18 @@ use crate::sessions::rdb;
 /// What stands between the answers of two blocks.
 const MARK: &str = "~~~~";
 
-/// Runs blocks of SQL one after the other in one shell; gives what each prints.
-fn answers(blocks: &[&str]) -> Vec<String> {
+/// The fences of blocks that are run, and the dialect of each.
+const FENCES: [(&str, &str); 3] =
+    [("```sql\n", "reedql"), ("```tissql\n", "tissql"), ("```json\n", "filter")];
+
+/// Runs blocks one after the other in one shell; gives what each prints.
+fn answers(blocks: &[(&str, &str)]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     reedbase::Database::create(folder.path().join("db")).unwrap();
-    let script: String =
-        blocks.iter().map(|block| format!("{block}\nSELECT '{MARK}' AS \"{MARK}\";\n")).collect();
+    let typed = |(block, dialect): &(&str, &str)| {
+        format!(".dialect {dialect}\n{block}\n.dialect reedql\nSELECT '{MARK}' AS \"{MARK}\";\n")
+    };
+    let script: String = blocks.iter().map(typed).collect();
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "exec \"$0\" --db \"$1\" shell 2>&1"])
@@ -50,22 +56,36 @@ fn without_numbers(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
+/// The blocks of a document that are run: what stands before each, its fence, the block with its dialect; and what stands
+/// behind the last.
+type Block<'a> = (&'a str, &'a str, (&'a str, &'a str));
+
+fn blocks(mut document: &str) -> (Vec<Block<'_>>, &str) {
+    let mut blocks = Vec::new();
+    loop {
+        let next = FENCES
+            .iter()
+            .filter_map(|(fence, dialect)| Some((document.find(fence)?, fence, dialect)));
+        let Some((at, fence, dialect)) = next.min() else { return (blocks, document) };
+        let (before, rest) = document.split_at(at);
+        let (block, rest) = rest[fence.len()..].split_once("```\n").unwrap();
+        blocks.push((before, *fence, (block, *dialect)));
+        // An answer that stands there already is replaced.
+        document =
+            rest.strip_prefix("```text\n").map_or(rest, |rest| rest.split_once("```\n").unwrap().1);
+    }
+}
+
 /// The document with what its examples print.
 fn with_answers(document: &str) -> String {
-    let blocks: Vec<&str> =
-        document.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let (blocks, end) = blocks(document);
     assert!(blocks.len() > 10);
-    let mut answers = answers(&blocks).into_iter();
-    let mut parts = document.split("```sql\n");
-    let mut made = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (block, rest) = part.split_once("```\n").unwrap();
-        // An answer that stands there already is replaced.
-        let rest =
-            rest.strip_prefix("```text\n").map_or(rest, |rest| rest.split_once("```\n").unwrap().1);
-        made += &format!("```sql\n{block}```\n```text\n{}```\n{rest}", answers.next().unwrap());
+    let asked: Vec<_> = blocks.iter().map(|(.., block)| *block).collect();
+    let mut made = String::new();
+    for ((before, fence, (block, _)), answer) in blocks.iter().zip(answers(&asked)) {
+        made += &format!("{before}{fence}{block}```\n```text\n{answer}```\n");
     }
-    made
+    made + end
 }
 
 #[test]

@@ -65,6 +65,12 @@ mod sql;
 mod query;
 /// ReedQL against plain SQLite.
 mod differential;
+/// The dialect tissql, and errors of what is translated.
+mod dialects;
+/// Hostile values, in every dialect.
+mod hostile;
+/// The dialect filter.
+mod filter;
 /// The function cache: what is kept, for how long.
 mod cached;
 /// Functions in queries and from Rust.

@@ -43,10 +43,15 @@ fn by_library(database: &Database, query: &str) -> Vec<Vec<Json>> {
 
 /// The rows that the command prints.
 pub(crate) fn by_command(folder: &Path, query: &str) -> Vec<Vec<Json>> {
-    let output =
-        Command::new(rdb()).args(["--db"]).arg(folder).args(["query", query, "--json"]).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
+    rows_printed(folder, &[query])
+}
+
+/// The same, with more than a text behind `query`.
+pub(crate) fn rows_printed(folder: &Path, query: &[&str]) -> Vec<Vec<Json>> {
+    let mut command = Command::new(rdb());
+    command.arg("--db").arg(folder).arg("query").args(query).arg("--json");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{query:?}: {}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();
     let cells = |line: &str| -> Vec<Json> {
         let row: serde_json::Map<String, Json> = serde_json::from_str(line).unwrap();

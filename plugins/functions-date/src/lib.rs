@@ -3,14 +3,15 @@
 //! ```text
 //! date_age(birth[, day])           whole years         date_days_since(date[, day])     days, less than 0 in the future
 //! date_is_expired(date[, day])     whether it is over  date_format(date, format)        %d/%m/%Y, as strftime has it
+//! date_micros(instant)         since 1970, in UTC   date_timestamp(micros)   2026-01-31T12:00:00.000000Z
 //! ```
 //!
-//! Without a day, today counts, in UTC. NULL gives NULL.
+//! `date_micros` gives NULL for what is no instant: so instants are compared, however they are written. Without a day, today counts, in UTC. NULL gives NULL.
 
 #![forbid(unsafe_code)]
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use reedbase_plugin_api::{Error, Function, FunctionSet, Result, Value, ValueRef};
@@ -34,6 +35,14 @@ impl FunctionSet for DateFunctions {
                     return Ok(Value::Null);
                 };
                 format_date(&date, &format).map(Value::from)
+            }),
+            Function::scalar("date_micros", 1..=1, |values| {
+                let text = text(values, 0)?;
+                Ok(text.and_then(|text| micros(&text)).into())
+            }),
+            Function::scalar("date_timestamp", 1..=1, |values| {
+                let micros = values.first().copied().unwrap_or(ValueRef::Null).integer()?;
+                micros.map_or(Ok(Value::Null), |micros| timestamp(micros).map(Value::from))
             }),
         ]
     }
@@ -118,6 +127,26 @@ pub fn format_date(date: &str, format: &str) -> Result<String> {
     })
 }
 
+/// The microseconds since 1970 of an instant, or of the beginning of a day; without a zone in UTC. `None` for what is none.
+pub fn micros(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant.as_microsecond());
+    }
+    let local = text.parse::<DateTime>().ok()?;
+    Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond())
+}
+
+/// An instant as text, in UTC, with six digits behind the second.
+///
+/// # Errors
+/// [`InvalidInput`](reedbase_plugin_api::ErrorKind::InvalidInput) for a time before the year -9999 or after 9999.
+pub fn timestamp(micros: i64) -> Result<String> {
+    let instant = Timestamp::from_microsecond(micros);
+    let instant = instant.map_err(|_| Error::invalid(format!("{micros} is too far from now")))?;
+    Ok(format!("{instant:.6}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +159,23 @@ mod tests {
             reedbase_plugin_api::FunctionBody::Scalar(act) => act(&values),
             _ => panic!(),
         }
+    }
+
+    #[test]
+    fn instants_are_numbers_and_texts() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:01Z", Some(1_000_000)),
+            ("1970-01-01T00:00:01.5Z", Some(1_500_000)),
+            ("1970-01-01T01:00:01+01:00", Some(1_000_000)),
+            ("1970-01-01 00:00:01", Some(1_000_000)),
+            ("1970-01-02", Some(86_400_000_000)),
+            ("not-a-timestamp", None),
+        ] {
+            assert_eq!(micros(text), expected, "{text}");
+        }
+        let instant = micros("2024-07-27T10:00:00.123Z").unwrap();
+        assert_eq!(timestamp(instant).unwrap(), "2024-07-27T10:00:00.123000Z");
+        assert!(timestamp(i64::MAX).is_err());
     }
 
     #[test]

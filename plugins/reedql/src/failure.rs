@@ -84,8 +84,13 @@ impl Failed<'_> {
         if let Some(name) = message.strip_prefix("no such column: ") {
             if let Some(name) = meant_as_text(name) {
                 let error = Error::not_found(format!("there is no column `{name}`"));
-                return self
-                    .placed(error.help(format!("a text stands in single quotes: '{name}'")), at);
+                let error = nearest(error, "column", name, names(&self.columns));
+                let is_near = error.way_out().is_some_and(|help| help.starts_with("did you mean"));
+                let error = match is_near {
+                    true => error,
+                    false => error.help(format!("a text stands in single quotes: '{name}'")),
+                };
+                return self.placed(error, at);
             }
             let last = name.rsplit('.').next().unwrap_or(name);
             let error = Error::not_found(format!("there is no column `{name}`"));

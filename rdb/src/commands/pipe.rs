@@ -17,7 +17,8 @@ use crate::render::rows::json_value;
 #[command(
     after_help = "A question is an object: sql, and if need be params (a list for `?`, an object for `:name`) and id,\n\
     which comes back with the answer. All of them are asked in one session: BEGIN and COMMIT may be\n\
-    lines of their own. An answer has columns and rows, or changed, frame and key, or error.\n\n\
+    lines of their own. An answer has columns and rows, or changed, frame and key, or error.\n\
+    With --dialect filter, sql is a document of that dialect.\n\n\
     Examples:\n  echo '{\"id\": 1, \"sql\": \"SELECT title FROM pages WHERE id = ?\", \"params\": [\"home\"]}' | rdb pipe\n  \
     rdb pipe < questions.jsonl > answers.jsonl"
 )]
@@ -71,8 +72,12 @@ fn answer(session: &mut Session, line: &str) -> Json {
 }
 
 fn ask(session: &mut Session, question: &Json, rows: &mut Rows) -> Result<Outcome> {
-    let sql = question.get("sql").and_then(Json::as_str);
-    let sql = sql.ok_or_else(|| Error::usage("the question has no sql"))?;
+    let sql = match question.get("sql") {
+        Some(Json::String(text)) => text.clone(),
+        // A document of the dialect `filter`.
+        Some(document @ Json::Object(_)) => document.to_string(),
+        _ => return Err(Error::usage("the question has no sql")),
+    };
     let mut params = Params::default();
     match question.get("params") {
         None | Some(Json::Null) => {}
@@ -83,7 +88,7 @@ fn ask(session: &mut Session, question: &Json, rows: &mut Rows) -> Result<Outcom
         }
         Some(_) => return Err(Error::usage("params must be a list or an object")),
     }
-    session.run(sql, params, rows)
+    session.run(&sql, params, rows)
 }
 
 /// A value of JSON as one of SQL: lists and objects as their text.

@@ -19,7 +19,8 @@ use crate::render::rows::{Format, RowPrinter};
     Examples:\n  rdb query \"SELECT lang, count(*) FROM pages GROUP BY lang\"\n  \
     rdb query \"SELECT title FROM pages WHERE id = ?\" home\n  \
     rdb query \"SELECT * FROM pages WHERE lang = :lang\" --param lang=de --format csv\n  \
-    rdb query \"SELECT * FROM pages\" --as-of yesterday\n  rdb query - < report.sql"
+    rdb query \"SELECT * FROM pages\" --as-of yesterday\n  \
+    rdb query --dialect filter '{\"from\": \"pages\", \"filter\": {\"views\": {\"gt\": 100}}}'\n  rdb query - < report.sql"
 )]
 pub(crate) struct Query {
     /// The text; - reads it from standard input
@@ -43,6 +44,9 @@ pub(crate) struct Asking {
     /// Read all tables as they were: a frame, a date, a time, or `20 minutes ago`
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
+    /// The language: reedql, tissql (paths into documents) or filter (a JSON document)
+    #[arg(long, value_name = "DIALECT", default_value = "reedql", hide_default_value = true)]
+    dialect: String,
     /// Stop after so many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
@@ -68,7 +72,7 @@ impl Asking {
 
     /// A session that does as was typed.
     pub(crate) fn session(&self, database: &Database) -> Result<Session> {
-        let mut session = database.session()?;
+        let mut session = database.session_in(&self.dialect)?;
         let mut options = QueryOptions::default();
         options.rows = self.max_rows;
         if let Some(seconds) = self.timeout {

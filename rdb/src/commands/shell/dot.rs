@@ -16,6 +16,8 @@ pub(crate) enum Dot {
     Timer(bool),
     /// Reads what was at an instant from now on, or what is newest.
     AsOf(Option<String>),
+    /// Takes texts in another dialect.
+    Dialect(String),
     /// Runs what is in a file.
     Read(String),
 }
@@ -30,7 +32,7 @@ const FRAMES: &str = "SELECT frame, time, user, tables, coalesce(name, '') AS na
     ORDER BY frame DESC LIMIT coalesce(?1, 20)";
 
 /// The commands, what may follow, and what they do.
-pub(crate) const ALL: [(&str, &str, &str); 10] = [
+pub(crate) const ALL: [(&str, &str, &str); 11] = [
     (".help", "", "this list"),
     (".tables", "[TABLE]", "the tables"),
     (".columns", "[TABLE]", "the columns of tables"),
@@ -39,6 +41,7 @@ pub(crate) const ALL: [(&str, &str, &str); 10] = [
     (".mode", "table|csv|json|jsonl|markdown", "how rows are printed"),
     (".timer", "on|off", "whether times are told"),
     (".asof", "[TIME]", "read all tables as they were; without a time, as they are"),
+    (".dialect", "reedql|tissql|filter", "the language of what is typed"),
     (".read", "FILE", "run what is in a file"),
     (".quit", "", "end, as Ctrl-D does"),
 ];
@@ -60,6 +63,7 @@ impl Dot {
             ".indices" | ".indexes" => Ok(Self::Ask(INDICES, owned())),
             ".frames" => Ok(Self::Ask(FRAMES, owned())),
             ".asof" => Ok(Self::AsOf(owned())),
+            ".dialect" => owned().map(Self::Dialect).ok_or_else(|| missing(".dialect")),
             ".read" => owned().map(Self::Read).ok_or_else(|| missing(".read")),
             ".timer" => match rest {
                 Some("on") => Ok(Self::Timer(true)),

@@ -17,6 +17,8 @@ struct Shell<'a> {
     session: Session,
     source: Source,
     output: &'a mut Output,
+    /// The language of what is typed.
+    dialect: String,
     format: Option<Format>,
     timer: bool,
     /// Whether something failed.
@@ -30,7 +32,8 @@ struct Shell<'a> {
 pub(crate) fn run(database: &Database, output: &mut Output) -> Result<()> {
     let source = Source::open(databases::shell_history())?;
     let (timer, session) = (source.is_terminal(), database.session()?);
-    let mut shell = Shell { database, session, source, output, format: None, timer, failed: false };
+    let (dialect, format, failed) = ("reedql".to_owned(), None, false);
+    let mut shell = Shell { database, session, source, output, dialect, format, timer, failed };
     if shell.source.is_terminal() {
         stop_on_ctrl_c(&shell.session.interrupt());
         shell.greet()?;
@@ -138,12 +141,17 @@ impl Shell<'_> {
                 let mut rows: Vec<Vec<String>> = ALL.iter().map(row).collect();
                 rows.push(vec![
                     "SELECT …;".to_owned(),
-                    "anything else is ReedQL, and ends with ;".to_owned(),
+                    "anything else is of the dialect, and ends with ; if that is SQL".to_owned(),
                 ]);
                 self.output.columns(&rows)
             }
             Dot::Quit => Ok(()),
-            Dot::Ask(sql, value) => self.statement(sql, vec![Value::from(value)].into()),
+            Dot::Ask(sql, value) => self.ask(sql, value),
+            Dot::Dialect(dialect) => {
+                self.session.set_dialect(&dialect)?;
+                self.dialect = dialect;
+                Ok(())
+            }
             Dot::Mode(format) => {
                 self.format = Some(format);
                 Ok(())
@@ -162,6 +170,14 @@ impl Shell<'_> {
                 self.statement(&text, Params::default())
             }
         }
+    }
+
+    /// Asks in ReedQL, whatever is typed in.
+    fn ask(&mut self, sql: &str, value: Option<String>) -> Result<()> {
+        self.session.set_dialect("reedql")?;
+        let done = self.statement(sql, vec![Value::from(value)].into());
+        self.session.set_dialect(&self.dialect)?;
+        done
     }
 
     /// Runs a text. What goes wrong with it is told, and does not end the shell.
