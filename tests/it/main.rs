@@ -67,6 +67,8 @@ mod query;
 mod differential;
 /// The dialect tissql, and errors of what is translated.
 mod dialects;
+/// Logic tests in the format of SQLite's.
+mod logic;
 /// Hostile values, in every dialect.
 mod hostile;
 /// The dialect filter.

@@ -24,6 +24,7 @@ mod functions;
 mod connection;
 mod side;
 mod plan;
+mod visible;
 mod explain;
 mod failure;
 mod transaction;

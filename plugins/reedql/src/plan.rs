@@ -6,7 +6,7 @@ use reedbase_plugin_api::{Computed, Error, Params, Result, TableName, Timestamp}
 use sqlite3_parser::lexer::sql::TokenType;
 
 use crate::declare::quoted;
-use crate::rewrite::{Derived, Rewritten, rewrite};
+use crate::rewrite::{Derived, Rewritten, not_writable, rewrite};
 use crate::script::{Kind, Statement, statements};
 use crate::tokens::Token;
 use crate::views::View;
@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     /// The stored views that it reads and that follow other tables.
     pub(crate) follows: Vec<String>,
     /// Whether it may ask for all columns.
-    pub(crate) has_star: bool,
+    pub(crate) takes_all_columns: bool,
     /// The whole tables that it scans, once that is known.
     pub(crate) scans: OnceLock<Scans>,
 }
@@ -74,15 +74,24 @@ impl Plan {
         let named = |view: &&View| names_view(&statement, view);
         let follows = known_views.iter().filter(|view| view.on_change).filter(named);
         let follows = follows.map(|view| view.name.clone()).collect();
-        let mut expanding =
-            Expanding { names, known_views, resolve, tables: &mut tables, views: Vec::new() };
+        let (tables_of, takes_all) = (&mut tables, takes_all_columns(&statement));
+        let mut expanding = Expanding {
+            names,
+            known_views,
+            resolve,
+            tables: tables_of,
+            views: Vec::new(),
+            takes_all,
+        };
         expanding.expand(&statement, &mut rewritten)?;
-        let views = expanding.views;
+        let (views, takes_all_columns) = (expanding.views, expanding.takes_all);
         let writes = kind == Kind::Write;
         let target = if writes { target(&statement, &tables) } else { None };
+        if writes && !rewritten.derived.is_empty() {
+            check_target(&rewritten)?;
+        }
         let needs_mirror = writes && needs_mirror(&statement);
         let named = if writes { named_columns(&statement) } else { None };
-        let has_star = statement.tokens.iter().any(|token| token.kind == TokenType::TK_STAR);
         let scans = OnceLock::new();
         Ok(Self {
             statement,
@@ -94,7 +103,7 @@ impl Plan {
             needs_mirror,
             views,
             follows,
-            has_star,
+            takes_all_columns,
             scans,
         })
     }
@@ -112,6 +121,8 @@ struct Expanding<'a> {
     resolve: &'a dyn Fn(&str) -> Result<Timestamp>,
     tables: &'a mut Vec<String>,
     views: Vec<(String, String)>,
+    /// Whether one of them takes all columns of a table.
+    takes_all: bool,
 }
 
 impl Expanding<'_> {
@@ -124,6 +135,7 @@ impl Expanding<'_> {
             let query = statements(&view.query)?.into_iter().next();
             let query =
                 query.ok_or_else(|| Error::invalid("the view has no query").at_key(&view.name))?;
+            self.takes_all |= takes_all_columns(&query);
             let mut inner = rewrite(&query, &Params::default(), self.resolve)?;
             inner.derived.extend(system(&query));
             let columns =
@@ -140,6 +152,18 @@ impl Expanding<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a statement takes the columns of a table without naming them: `*`, `NATURAL`, `x IN table`.
+fn takes_all_columns(statement: &Statement) -> bool {
+    let is_name =
+        |at: usize| statement.token(at).is_some_and(|token| token.name(&statement.text).is_some());
+    let takes_all = |(at, token): (usize, &Token)| {
+        token.kind == TokenType::TK_STAR
+            || statement.is(at, "NATURAL")
+            || (statement.is(at, "IN") && is_name(at + 1))
+    };
+    statement.tokens.iter().enumerate().any(takes_all)
 }
 
 /// Whether a statement names a view.
@@ -193,14 +217,28 @@ fn target(statement: &Statement, tables: &[String]) -> Option<String> {
     tables.iter().find(|table| table.eq_ignore_ascii_case(&name)).cloned()
 }
 
-/// The columns that an INSERT names behind its table; `None` if it names none, and so means all.
-fn named_columns(statement: &Statement) -> Option<Vec<String>> {
+/// That nothing is written to what was, or to what is computed: a copy of it in memory would take it.
+fn check_target(rewritten: &Rewritten) -> Result<()> {
+    let Some(statement) = statements(&rewritten.sql)?.into_iter().next() else { return Ok(()) };
+    let names: Vec<String> = rewritten.derived.iter().map(|(name, _)| name.clone()).collect();
+    let Some(target) = target(&statement, &names) else { return Ok(()) };
+    match rewritten.derived.iter().find(|(name, _)| *name == target) {
+        Some((_, derived)) => Err(not_writable(matches!(derived, Derived::Computed(_)))),
+        None => Ok(()),
+    }
+}
+
+/// What stands behind the table of an INSERT, and its alias.
+pub(crate) fn behind_table(statement: &Statement) -> Option<usize> {
     let into = (verb(statement)?..statement.tokens.len()).find(|at| statement.is(*at, "INTO"))?;
     let qualified = statement.token(into + 2).is_some_and(|token| token.kind == TokenType::TK_DOT);
-    let mut at = into + if qualified { 4 } else { 2 };
-    if statement.is(at, "AS") {
-        at += 2;
-    }
+    let at = into + if qualified { 4 } else { 2 };
+    Some(if statement.is(at, "AS") { at + 2 } else { at })
+}
+
+/// The columns that an INSERT names behind its table; `None` if it names none, and so means all.
+fn named_columns(statement: &Statement) -> Option<Vec<String>> {
+    let at = behind_table(statement)?;
     if statement.is(at, "DEFAULT") {
         return Some(Vec::new());
     }

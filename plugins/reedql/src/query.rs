@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use reedbase_plugin_api::sql::CellValue;
 use reedbase_plugin_api::{
-    Error, ErrorKind, Outcome, Params, QueryPath, Result, RowSink, TableView,
+    Error, ErrorKind, Outcome, Params, QueryPath, Result, RowSink, Schema, TableView,
 };
 use rusqlite::types::Value as SqlValue;
 
@@ -26,6 +26,7 @@ use crate::script::Kind;
 use crate::session::Session;
 use crate::shared::Source;
 use crate::side::Side;
+use crate::visible::visible_only;
 
 /// Mirrors may hold so many bytes of tables together.
 const MIRROR_BYTES: u64 = 256 << 20;
@@ -35,6 +36,11 @@ const MIRROR_BYTES: u64 = 256 << 20;
 pub(crate) enum Path {
     Direct,
     Mirrored,
+}
+
+/// Whether a table has a column that is seen only by its name.
+fn hides(schema: &Schema) -> bool {
+    schema.columns.iter().any(|column| column.hidden)
 }
 
 impl Session {
@@ -57,7 +63,12 @@ impl Session {
             (Path::Mirrored, Some(mirrored)) => mirrored,
             _ => &self.direct,
         };
-        let done = run(&side.connection, &plan.rewritten.sql, params, &self.options, rows);
+        let hidden = plan.target.as_ref().filter(|_| path == Path::Mirrored);
+        let hidden = hidden.and_then(|target| side.schema(target)).filter(|schema| hides(schema));
+        let seen = hidden.map(|schema| visible_only(&plan.rewritten, plan.named.is_some(), schema));
+        let seen = seen.transpose()?;
+        let sql = &seen.as_ref().unwrap_or(&plan.rewritten).sql;
+        let done = run(&side.connection, sql, params, &self.options, rows);
         if let (Path::Mirrored, Some(target)) = (path, &plan.target) {
             self.write_back(target, done.is_err())?;
         }
@@ -135,11 +146,9 @@ impl Session {
         if plan.needs_mirror {
             return Ok(Path::Mirrored);
         }
-        // A native table cannot hide a column from `*`.
-        let hides = |(_, view): &(String, Arc<dyn TableView>)| {
-            view.schema().columns.iter().any(|column| column.hidden)
-        };
-        if plan.has_star && views.iter().any(hides) {
+        // A native table cannot hide a column.
+        let takes_all = plan.takes_all_columns || plan.kind == Kind::Write;
+        if takes_all && views.iter().any(|(_, view)| hides(view.schema())) {
             return Ok(Path::Direct);
         }
         match self.options.path {

@@ -34,6 +34,15 @@ pub(crate) enum Derived {
     Computed(Computed),
 }
 
+/// That a table cannot be changed: one that is computed, or one of the past.
+pub(crate) fn not_writable(computed: bool) -> Error {
+    match computed {
+        true => Error::usage("a table that is computed cannot be changed"),
+        false => Error::usage("the past cannot be changed")
+            .help("change the table as it is now, or bring the past back: rdb restore"),
+    }
+}
+
 /// A place in a statement where a table is derived.
 struct Place {
     /// The name that SQLite knows it by.
@@ -50,6 +59,27 @@ impl Rewritten {
     pub(crate) fn origin(&self, byte: usize) -> usize {
         let piece = self.places.iter().rev().find(|(here, _)| *here <= byte);
         piece.map_or(byte, |(here, there)| there + (byte - here))
+    }
+
+    /// The same with pieces replaced, from the first to the last: from which byte, to which, by what.
+    pub(crate) fn edited(&self, edits: &[(usize, usize, String)]) -> Self {
+        let mut done = Self { derived: self.derived.clone(), ..Self::default() };
+        let mut copied = 0;
+        for (from, to, text) in edits {
+            done.copy(self, copied, *from);
+            done.push(text, self.origin(*from));
+            copied = *to;
+        }
+        done.copy(self, copied, self.sql.len());
+        done
+    }
+
+    /// A piece of another, with the places in it.
+    fn copy(&mut self, other: &Self, from: usize, to: usize) {
+        let here = self.sql.len();
+        self.push(other.sql.get(from..to).unwrap_or_default(), other.origin(from));
+        let inside = other.places.iter().filter(|(at, _)| (from + 1..to).contains(at));
+        self.places.extend(inside.map(|(at, origin)| (at - from + here, *origin)));
     }
 
     fn push(&mut self, text: &str, origin: usize) {

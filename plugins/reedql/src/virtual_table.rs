@@ -27,6 +27,7 @@ use crate::cell::{self, AsSql};
 use crate::cursor::Cursor;
 use crate::declare::declare;
 use crate::guard::{engine_failed, guard, module_error};
+use crate::rewrite::not_writable;
 use crate::shared::{Shared, Source};
 
 /// The name of the module.
@@ -124,7 +125,7 @@ impl UpdateVTab<'static> for VirtualTable {
     fn insert(&mut self, args: &Inserts<'_>) -> rusqlite::Result<i64> {
         let shared = Arc::clone(&self.shared);
         guard(&shared, || {
-            let Source::Now(table) = &*self.source else { return Err(not_writable(&self.source)) };
+            let Source::Now(table) = &*self.source else { return Err(self.not_writable()) };
             let mut cells = Vec::with_capacity(self.schema.columns.len());
             for (column, value) in self.schema.columns.iter().zip(args.iter().skip(2)) {
                 let cell = match &column.default {
@@ -168,19 +169,15 @@ impl UpdateVTab<'static> for VirtualTable {
 }
 
 impl VirtualTable {
+    fn not_writable(&self) -> Error {
+        not_writable(matches!(&*self.source, Source::Computed(_)))
+    }
+
     /// The name of the table, and what the statement reads of it: the rows that it changes are named in that.
     fn writable(&self) -> Result<(&str, &Arc<dyn TableView>), Error> {
-        let Source::Now(table) = &*self.source else { return Err(not_writable(&self.source)) };
+        let Source::Now(table) = &*self.source else { return Err(self.not_writable()) };
         let view = self.view.as_ref().map(|(_, view)| view);
         Ok((table, view.ok_or_else(|| Error::internal("the statement reads no rows"))?))
-    }
-}
-
-fn not_writable(source: &Source) -> Error {
-    match source {
-        Source::Computed(_) => Error::usage("a table that is computed cannot be changed"),
-        _ => Error::usage("the past cannot be changed")
-            .help("change the table as it is now, or bring the past back: rdb restore"),
     }
 }
 

@@ -6,7 +6,7 @@
 //! SELECT name FROM events WHERE at >= TIMESTAMP '2024-07-27T10:05:00Z'
 //! ```
 //!
-//! A text goes through once: words ([`lexer`]), statements ([`parse`], [`expression`]), ReedQL ([`emit`]). What comes out
+//! A text goes through once: words (`lexer`), statements (`parse`, `expression`), ReedQL (`emit`). What comes out
 //! is made of keywords, names in quotes and `?`: every value that was written is a parameter. What changes rows answers with one row:
 //! `updated_count`, `deleted_count` or `inserted_count`. A column without a name of its own has the text that was written.
 
