@@ -285,3 +285,51 @@ fn limits_name_themselves() {
     session.execute("ROLLBACK", ()).unwrap();
     assert_eq!(asked(&mut session, "SELECT sum(n) FROM t"), "60");
 }
+
+#[test]
+fn plans_that_are_kept_mean_what_their_instants_mean_now() {
+    let (_folder, database) = crate::sql::database();
+    let mut session = database.session().unwrap();
+    let mut one = |text: &str, params: Vec<Value>| {
+        let rows = session.query(text, params).unwrap_or_else(|error| panic!("{text}: {error}"));
+        rows.values().iter().map(|row| row[0].to_string()).collect::<Vec<_>>().join(";")
+    };
+    one("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", vec![]);
+    one("INSERT INTO t VALUES (1, 'a'), (2, 'x')", vec![]);
+    for (value, before) in [("b", "a"), ("c", "b"), ("d", "c")] {
+        one("UPDATE t SET v = ? WHERE id = 1", vec![value.into()]);
+        for _ in 0..2 {
+            assert_eq!(one("SELECT v FROM t AS OF HEAD~1 WHERE id = 1", vec![]), before);
+            assert_eq!(one("SELECT v FROM t AS OF ? WHERE id = 1", vec!["HEAD".into()]), value);
+            assert_eq!(one("SELECT v FROM t AS OF ? WHERE id = 1", vec!["HEAD~1".into()]), before);
+            assert_eq!(one("SELECT count(*) FROM history('t', ?)", vec![2.into()]), "1");
+        }
+        let both = "SELECT n.v || o.v FROM t n JOIN t AS OF HEAD~1 o ON o.id = n.id WHERE n.id = 1";
+        assert_eq!(one(both, vec![]), format!("{value}{before}"));
+    }
+    assert_eq!(one("SELECT count(*) FROM history('t', ?)", vec![1.into()]), "4");
+    assert_eq!(one("SELECT v FROM t AS OF ? WHERE id = 1", vec!["HEAD~2".into()]), "b");
+    // Parameters keep their numbers when one of them is an instant.
+    let two = |first: &str, second: i64| vec![Value::from(first), second.into()];
+    let text = "SELECT v FROM t AS OF ? WHERE id = ?";
+    assert_eq!((one(text, two("HEAD~1", 1)), one(text, two("HEAD", 2))), ("c".into(), "x".into()));
+    let text = "SELECT v FROM t AS OF ?2 WHERE id = ?1";
+    assert_eq!(one(text, vec![1.into(), "HEAD~1".into()]), "c");
+    let text = "SELECT v || ? FROM t AS OF ? WHERE id = ?";
+    assert_eq!(one(text, vec!["!".into(), "HEAD~1".into(), 1.into()]), "c!");
+    let error = database.query(text, ["!", "HEAD"]).unwrap_err().to_string();
+    assert_eq!(error, "the query has 3 parameters, and 2 were given");
+    let error =
+        database.query("SELECT v FROM t AS OF ?", ["HEAD", "HEAD"]).unwrap_err().to_string();
+    assert_eq!(error, "the query has 1 parameter, and 2 were given");
+    // A view that looks back moves on, too.
+    one("CREATE VIEW before AS SELECT v FROM t AS OF HEAD~1 WHERE id = 1", vec![]);
+    one("UPDATE t SET v = 'e' WHERE id = 1", vec![]);
+    assert_eq!(one("SELECT v FROM before", vec![]), "d");
+    one("UPDATE t SET v = 'f' WHERE id = 1", vec![]);
+    assert_eq!(one("SELECT v FROM before", vec![]), "e");
+    // What is looked at beforehand is kept, and is run with what it is given.
+    let prepared = database.prepare("SELECT v FROM t WHERE id = ?").unwrap();
+    assert_eq!(database.query(&prepared, [2]).unwrap().values()[0][0], Value::from("x"));
+    assert!(database.prepare("SELECT w FROM t").is_err());
+}

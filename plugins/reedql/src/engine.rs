@@ -79,7 +79,7 @@ impl Session {
 
 impl QuerySession for Session {
     fn run(&mut self, text: &str, params: &Params, rows: &mut dyn RowSink) -> Result<Outcome> {
-        if let Some(plan) = self.known_plan(text)? {
+        if let Some(plan) = self.known_plan(text, params)? {
             return self.statement(&plan, params, rows);
         }
         let statements = statements(text)?;
@@ -93,7 +93,7 @@ impl QuerySession for Session {
             let plan = self.plan(statement, params)?;
             outcome = self.statement(&plan, params, rows)?;
             let plain = matches!(plan.kind, Kind::Read | Kind::Write);
-            if alone && plain && plan.lasts() {
+            if alone && plain {
                 self.keep_plan(text, plan);
             }
         }
@@ -101,13 +101,18 @@ impl QuerySession for Session {
     }
 
     fn prepare(&mut self, text: &str) -> Result<()> {
-        if self.known_plan(text)?.is_some() {
+        if self.known_plan(text, &Params::default())?.is_some() {
             return Ok(());
         }
-        for statement in statements(text)? {
+        let statements = statements(text)?;
+        let alone = statements.len() == 1;
+        for statement in statements {
             let plan = self.plan(statement, &Params::default())?;
             if matches!(plan.kind, Kind::Read | Kind::Write) && !plan.needs_mirror {
                 self.check(&plan)?;
+                if alone {
+                    self.keep_plan(text, plan);
+                }
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use reedbase_plugin_api::{Computed, Error, Params, Result, TableName, Timestamp}
 use sqlite3_parser::lexer::sql::TokenType;
 
 use crate::declare::quoted;
-use crate::rewrite::{Derived, Rewritten, not_writable, rewrite};
+use crate::rewrite::{Derived, Rewritten, is_steady, not_writable, rewrite};
 use crate::script::{Kind, Statement, statements};
 use crate::tokens::Token;
 use crate::views::View;
@@ -108,9 +108,18 @@ impl Plan {
         })
     }
 
-    /// Whether it means the same as long as the tables look the same: no instant is in it.
-    pub(crate) fn lasts(&self) -> bool {
-        self.rewritten.derived.is_empty()
+    /// Whether it means the same with these parameters, as long as the tables look the same. `resolve` says which frame an
+    /// instant means now; `same_frames` that there are no others than when it was asked last.
+    pub(crate) fn is_with(
+        &self,
+        params: &Params,
+        same_frames: bool,
+        resolve: &dyn Fn(&str) -> Result<Timestamp>,
+    ) -> bool {
+        let means = |(instant, frame): &(String, Timestamp)| {
+            (same_frames && is_steady(instant)) || resolve(instant).is_ok_and(|now| now == *frame)
+        };
+        self.rewritten.is_with(&self.statement, params) && self.rewritten.instants.iter().all(means)
     }
 }
 
@@ -148,6 +157,7 @@ impl Expanding<'_> {
                 }
             }
             rewritten.derived.extend(inner.derived);
+            rewritten.instants.extend(inner.instants);
             self.expand(&query, rewritten)?;
         }
         Ok(())

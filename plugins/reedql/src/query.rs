@@ -68,7 +68,8 @@ impl Session {
         let seen = hidden.map(|schema| visible_only(&plan.rewritten, plan.named.is_some(), schema));
         let seen = seen.transpose()?;
         let sql = &seen.as_ref().unwrap_or(&plan.rewritten).sql;
-        let done = run(&side.connection, sql, params, &self.options, rows);
+        let used = plan.rewritten.highest_given(&plan.statement);
+        let done = run(&side.connection, sql, params, used, &self.options, rows);
         if let (Path::Mirrored, Some(target)) = (path, &plan.target) {
             self.write_back(target, done.is_err())?;
         }

@@ -9,6 +9,9 @@
 //!
 //! An instant is resolved here, before SQLite prepares the text: what it means is part of the name.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+
 use reedbase_plugin_api::{Computed, Error, Params, Result, Timestamp, Value};
 use sqlite3_parser::lexer::sql::TokenType;
 
@@ -23,6 +26,10 @@ pub(crate) struct Rewritten {
     places: Vec<(usize, usize)>,
     /// The tables that it reads and that are derived from others.
     pub(crate) derived: Vec<(String, Derived)>,
+    /// What instants in it meant.
+    pub(crate) instants: Vec<(String, Timestamp)>,
+    /// The parameters that became part of it, by their tokens, and what they were.
+    given: Vec<(usize, String)>,
 }
 
 /// A table that is derived from another.
@@ -82,6 +89,22 @@ impl Rewritten {
         self.places.extend(inside.map(|(at, origin)| (at - from + here, *origin)));
     }
 
+    /// The highest number of the parameters by position that became part of it; 0 if none did.
+    pub(crate) fn highest_given(&self, statement: &Statement) -> usize {
+        let number = |at: usize| {
+            let number = statement.token(at)?.text(&statement.text).strip_prefix('?')?;
+            Some(number.parse().unwrap_or_else(|_| highest_before(statement, at) + 1))
+        };
+        self.given.iter().filter_map(|(at, _)| number(*at)).max().unwrap_or(0)
+    }
+
+    /// Whether it is the same with these parameters.
+    pub(crate) fn is_with(&self, statement: &Statement, params: &Params) -> bool {
+        self.given.iter().all(|(at, text)| {
+            parameter(statement, *at, params).is_some_and(|value| value.to_string() == *text)
+        })
+    }
+
     fn push(&mut self, text: &str, origin: usize) {
         self.places.push((self.sql.len(), origin));
         self.sql.push_str(text);
@@ -101,13 +124,20 @@ pub(crate) fn rewrite(
     let mut done = Rewritten::default();
     let mut copied = tokens.first().map_or(0, |token| token.from);
     let mut at = 0;
+    let (instants, given) = (RefCell::default(), RefCell::default());
+    let reader = Reader { statement, params, resolve, instants, given };
     while at < tokens.len() {
-        let reader = Reader { statement, params, resolve };
         let found = match reader.table_as_of(at)? {
             None => reader.table_function(at)?,
             found => found,
         };
         let Some(Place { name, alias, derived, last }) = found else {
+            // The one before may become part of the text: then it is still the same that is meant.
+            if let Some(token) = tokens.get(at).filter(|token| token.text(text) == "?") {
+                done.push(text.get(copied..token.from).unwrap_or_default(), copied);
+                done.push(&format!("?{}", highest_before(statement, at) + 1), token.from);
+                copied = token.to;
+            }
             at += 1;
             continue;
         };
@@ -124,6 +154,7 @@ pub(crate) fn rewrite(
     }
     let end = tokens.last().map_or(copied, |token| token.to);
     done.push(text.get(copied..end).unwrap_or_default(), copied);
+    (done.instants, done.given) = (reader.instants.into_inner(), reader.given.into_inner());
     Ok(done)
 }
 
@@ -132,6 +163,8 @@ struct Reader<'a> {
     statement: &'a Statement,
     params: &'a Params,
     resolve: &'a dyn Fn(&str) -> Result<Timestamp>,
+    instants: RefCell<Vec<(String, Timestamp)>>,
+    given: RefCell<Vec<(usize, String)>>,
 }
 
 impl Reader<'_> {
@@ -245,7 +278,9 @@ impl Reader<'_> {
             }
             _ => self.text(first)?,
         };
-        (self.resolve)(&instant).map_err(|error| self.statement.error(first, error))
+        let frame = (self.resolve)(&instant).map_err(|error| self.statement.error(first, error))?;
+        self.instants.borrow_mut().push((instant, frame));
+        Ok(frame)
     }
 
     /// The text that a token means: what stands there, or the value of a parameter.
@@ -257,11 +292,19 @@ impl Reader<'_> {
             return Ok(token.literal(&statement.text).unwrap_or(written));
         }
         let value = parameter(statement, at, self.params);
-        value.map(ToString::to_string).ok_or_else(|| {
+        let value = value.map(ToString::to_string).ok_or_else(|| {
             let name = token.text(&statement.text);
             statement.error(at, Error::usage(format!("{name} has no value")))
-        })
+        })?;
+        self.given.borrow_mut().push((at, value.clone()));
+        Ok(value)
     }
+}
+
+/// Whether an instant means the same as long as there are the same frames, whatever the time is.
+pub(crate) fn is_steady(instant: &str) -> bool {
+    let is_of_a_date = |c: char| c.is_ascii_digit() || "-:.TZ+ ".contains(c);
+    instant.starts_with("HEAD") || instant.chars().all(is_of_a_date)
 }
 
 /// The value of the parameter that a token names.
@@ -277,15 +320,16 @@ fn parameter<'p>(statement: &Statement, at: usize, params: &'p Params) -> Option
     }
 }
 
-/// The highest number that parameters before a token have: `?` is the next.
+/// The highest number that parameters before a token have: `?` is the next. A name has one number.
 fn highest_before(statement: &Statement, at: usize) -> usize {
-    let mut highest = 0;
+    let (mut highest, mut names) = (0, HashSet::new());
     for token in statement.tokens.iter().take(at) {
-        if token.kind == TokenType::TK_VARIABLE {
-            let number = token.text(&statement.text).strip_prefix('?');
-            let number = number.and_then(|number| number.parse().ok());
-            highest = number.map_or(highest + 1, |number: usize| highest.max(number));
+        let text = token.text(&statement.text);
+        if token.kind != TokenType::TK_VARIABLE || (!text.starts_with('?') && !names.insert(text)) {
+            continue;
         }
+        let number = text.strip_prefix('?').and_then(|number| number.parse().ok());
+        highest = number.map_or(highest + 1, |number: usize| highest.max(number));
     }
     highest
 }
@@ -339,7 +383,7 @@ mod tests {
             named: vec![("then".into(), Value::Text("five5".into()))],
         };
         let sql = |text| rewritten(text, &params).unwrap().sql;
-        assert_eq!(sql("SELECT ? FROM t AS OF ? u"), "SELECT ? FROM \"t@4\" u");
+        assert_eq!(sql("SELECT ? FROM t AS OF ? u"), "SELECT ?1 FROM \"t@4\" u");
         assert_eq!(sql("SELECT 1 FROM t AS OF ?2 u"), "SELECT 1 FROM \"t@4\" u");
         assert_eq!(sql("SELECT 1 FROM t AS OF :then u"), "SELECT 1 FROM \"t@5\" u");
         let error = rewritten("SELECT 1 FROM t AS OF :no", &params).unwrap_err();

@@ -72,16 +72,17 @@ impl RowSink for Held {
     }
 }
 
-/// Runs a statement, and hands its rows on. Gives how many rows it changed.
+/// Runs a statement, and hands its rows on. Gives how many rows it changed. So many parameters by position are used already.
 pub(crate) fn run(
     connection: &Connection,
     sql: &str,
     params: &Params,
+    used: usize,
     limits: &QueryOptions,
     rows: &mut dyn RowSink,
 ) -> Result<u64, Stopped> {
     let mut statement = connection.prepare_cached(sql)?;
-    bind(&mut statement, params)?;
+    bind(&mut statement, params, used)?;
     let columns = statement.column_count();
     rows.columns(&statement.column_names().collect::<Vec<_>>())?;
     let mut found = statement.raw_query();
@@ -104,9 +105,9 @@ pub(crate) fn run(
 }
 
 /// Gives the parameters their values.
-fn bind(statement: &mut Statement<'_>, params: &Params) -> Result<(), Stopped> {
+fn bind(statement: &mut Statement<'_>, params: &Params, used: usize) -> Result<(), Stopped> {
     let count = statement.parameter_count();
-    let mut positional = 0;
+    let mut positional = used;
     for index in 1..=count {
         let name = statement.parameter_name(index).filter(|name| !name.starts_with('?'));
         let value = match name {
@@ -117,7 +118,9 @@ fn bind(statement: &mut Statement<'_>, params: &Params) -> Result<(), Stopped> {
             None => {
                 positional = positional.max(index);
                 let value = params.positional.get(index - 1);
-                value.ok_or_else(|| wrong_count(index.max(count), params.positional.len()))?
+                value.ok_or_else(|| {
+                    wrong_count(index.max(count).max(used), params.positional.len())
+                })?
             }
         };
         statement.raw_bind_parameter(index, sql_value(value))?;

@@ -1,7 +1,7 @@
 //! A session: two connections, what they read, and the plans of what they ran.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use reedbase_plugin_api::{
     Error, Host, Params, QueryOptions, Result, Schema, Snapshot, TableName, Timestamp,
@@ -37,9 +37,16 @@ pub(crate) struct Session {
     pub(crate) options: QueryOptions,
     pub(crate) watch: Watch,
     /// Plans by their texts, of the tables as they look now.
-    pub(crate) plans: HashMap<String, Arc<Plan>>,
+    plans: HashMap<String, Known>,
     /// The tables as they looked when the plans were made.
     pub(crate) catalog: Catalog,
+}
+
+/// A plan that is kept.
+struct Known {
+    plan: Arc<Plan>,
+    /// The snapshot for which it was found to mean the same.
+    seen: Weak<dyn Snapshot>,
 }
 
 /// The names of all tables, and the schemas of those that plans read.
@@ -99,12 +106,27 @@ impl Session {
         self.snapshot = Some(snapshot);
     }
 
-    /// The plan of a text, if it was made when the tables looked as they do now.
-    pub(crate) fn known_plan(&mut self, text: &str) -> Result<Option<Arc<Plan>>> {
+    /// The plan of a text, if it was made when the tables looked as they do now, and means the same.
+    pub(crate) fn known_plan(&mut self, text: &str, params: &Params) -> Result<Option<Arc<Plan>>> {
+        self.check_shapes()?;
+        let (Some(known), Some(snapshot)) = (self.plans.get_mut(text), &self.snapshot) else {
+            return Ok(None);
+        };
+        let same_frames = std::ptr::addr_eq(known.seen.as_ptr(), Arc::as_ptr(snapshot));
+        let host = &self.host;
+        if !known.plan.is_with(params, same_frames, &|at| host.instant(at)) {
+            return Ok(None);
+        }
+        known.seen = Arc::downgrade(snapshot);
+        Ok(Some(Arc::clone(&known.plan)))
+    }
+
+    /// Forgets all plans if the tables look otherwise than they did.
+    fn check_shapes(&mut self) -> Result<()> {
         let snapshot = self.refresh()?;
         let looked = self.catalog.looked_at.as_ref();
         if looked.is_some_and(|looked| Arc::ptr_eq(looked, &snapshot)) {
-            return Ok(self.plans.get(text).cloned());
+            return Ok(());
         }
         if !self.catalog.is_of(&*snapshot)? {
             self.plans.clear();
@@ -114,7 +136,7 @@ impl Session {
             self.catalog = Catalog { names, views, ..Catalog::default() };
         }
         self.catalog.looked_at = Some(snapshot);
-        Ok(self.plans.get(text).cloned())
+        Ok(())
     }
 
     pub(crate) fn plan(&mut self, statement: Statement, params: &Params) -> Result<Plan> {
@@ -151,7 +173,10 @@ impl Session {
                 self.catalog.schemas.push((table.clone(), Arc::clone(schema)));
             }
         }
-        self.plans.insert(text.to_owned(), Arc::new(plan));
+        if let Some(snapshot) = &self.snapshot {
+            let known = Known { plan: Arc::new(plan), seen: Arc::downgrade(snapshot) };
+            self.plans.insert(text.to_owned(), known);
+        }
     }
 
     /// If the transaction made, changed or dropped a table or a view, these look different from now on.
