@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Batch, IndexView, Range, Result, Schema, Shape, TableName, Timestamp};
+use crate::{Batch, Column, IndexView, Range, Result, Schema, Shape, TableName, Timestamp};
 
 /// All tables at one instant. Nothing that is committed later shows in it.
 pub trait Snapshot: Send + Sync {
@@ -53,6 +53,15 @@ pub enum Computed {
     Searches,
     /// `reed_plugins`: what is switched on.
     Plugins,
+    /// `reed_conflicts` before the first conflict: no rows.
+    Conflicts,
+    /// A table that is not made yet, without rows: its name and its columns.
+    Empty {
+        /// The name.
+        name: String,
+        /// The columns.
+        columns: Vec<Column>,
+    },
     /// Each state of each row of a table, or of the row with a key.
     History {
         /// The table.

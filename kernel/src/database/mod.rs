@@ -75,7 +75,7 @@ pub use keep::Keep;
 pub use merge_text::MergedText;
 pub use new_table::NewTable;
 pub use outside::{OlderRows, OutsideEdit, TableCopy};
-pub use parked::{CONFLICTS, OpenConflict};
+pub use parked::{CONFLICT_COLUMNS, CONFLICTS, OpenConflict};
 pub use past::RowVersion;
 pub use reads::{Noted, Reads};
 pub use resolve::Pick;

@@ -22,7 +22,8 @@ use crate::table::{Base, Edit, Key, Stamp, Table};
 /// The name of the table.
 pub const CONFLICTS: &str = "reed_conflicts";
 
-const COLUMNS: [&str; 11] =
+/// Its columns; the first is the key.
+pub const CONFLICT_COLUMNS: [&str; 11] =
     ["id", "frame", "table", "kind", "key", "column", "base", "ours", "theirs", "pick", "value"];
 
 /// A conflict that waits.
@@ -130,10 +131,10 @@ fn write(id: &str, frame: Timestamp, conflict: &Conflict, shape: &Shape) -> Resu
 
 /// The table without a row. Commas, since spreadsheets take them for granted.
 fn empty() -> Result<Table> {
-    let columns = COLUMNS.iter().map(|name| Column::new(*name, ColumnType::String));
+    let columns = CONFLICT_COLUMNS.iter().map(|name| Column::new(*name, ColumnType::String));
     let columns = columns.enumerate().map(|(at, column)| column.in_key(at == 0)).collect();
     let schema = Schema::new(b',', LineEnd::Lf, columns);
-    let names: Vec<Option<&str>> = COLUMNS.iter().map(|name| Some(*name)).collect();
+    let names: Vec<Option<&str>> = CONFLICT_COLUMNS.iter().map(|name| Some(*name)).collect();
     let header = Bytes::from(row::write_row(&names, b',', b"\n"));
     let base = Base::empty(Arc::new(Shape::new(b',', header, schema.key())?))?;
     let text = Bytes::from(schema::to_text(&schema));

@@ -9,7 +9,7 @@ use crate::declare::quoted;
 use crate::rewrite::{Derived, Rewritten, is_steady, not_writable, rewrite};
 use crate::script::{Kind, Statement, statements};
 use crate::tokens::Token;
-use crate::views::View;
+use crate::views::{self, VIEWS, View};
 
 /// A statement, looked at.
 #[derive(Debug)]
@@ -45,13 +45,14 @@ pub(crate) struct Scans {
 }
 
 /// The tables that are computed and have a name of their own.
-const SYSTEM: [(&str, Computed); 6] = [
+const SYSTEM: [(&str, Computed); 7] = [
     ("reed_tables", Computed::Tables),
     ("reed_columns", Computed::Columns),
     ("reed_frames", Computed::Frames),
     ("reed_indices", Computed::Indices),
     ("reed_searches", Computed::Searches),
     ("reed_plugins", Computed::Plugins),
+    ("reed_conflicts", Computed::Conflicts),
 ];
 
 impl Plan {
@@ -68,7 +69,7 @@ impl Plan {
     ) -> Result<Self> {
         let kind = statement.kind()?;
         let mut rewritten = rewrite(&statement, params, resolve)?;
-        rewritten.derived.extend(system(&statement));
+        rewritten.derived.extend(system(&statement, tables));
         let names = tables;
         let mut tables = used(&statement, names);
         let named = |view: &&View| names_view(&statement, view);
@@ -146,7 +147,7 @@ impl Expanding<'_> {
                 query.ok_or_else(|| Error::invalid("the view has no query").at_key(&view.name))?;
             self.takes_all |= takes_all_columns(&query);
             let mut inner = rewrite(&query, &Params::default(), self.resolve)?;
-            inner.derived.extend(system(&query));
+            inner.derived.extend(system(&query, self.names));
             let columns =
                 view.columns.as_ref().map(|names| format!(" ({names})")).unwrap_or_default();
             let sql = format!("CREATE VIEW main.{}{columns} AS {}", quoted(&view.name), inner.sql);
@@ -185,14 +186,19 @@ fn names_view(statement: &Statement, view: &View) -> bool {
 }
 
 /// The tables of a statement that are computed and have a name of their own.
-fn system(statement: &Statement) -> Vec<(String, Derived)> {
+fn system(statement: &Statement, tables: &[TableName]) -> Vec<(String, Derived)> {
     let named = |name: &str| {
         let is_name = |token: &Token| {
             token.name(&statement.text).is_some_and(|n| n.eq_ignore_ascii_case(name))
         };
         statement.tokens.iter().any(is_name)
     };
-    let system = SYSTEM.into_iter().filter(|(name, _)| named(name));
+    // Two of them are made with their first row.
+    let no_views = Computed::Empty { name: VIEWS.to_owned(), columns: views::schema().columns };
+    let system = SYSTEM
+        .into_iter()
+        .chain([(VIEWS, no_views)])
+        .filter(|(name, _)| named(name) && !tables.iter().any(|table| table.as_str() == *name));
     system.map(|(name, what)| (name.to_owned(), Derived::Computed(what))).collect()
 }
 

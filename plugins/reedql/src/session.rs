@@ -130,6 +130,7 @@ impl Session {
         }
         if !self.catalog.is_of(&*snapshot)? {
             self.plans.clear();
+            self.shared.forget_sources();
             self.forget_views()?;
             let views = Catalog::views_of(&*snapshot)?;
             let names = snapshot.tables();
@@ -188,6 +189,7 @@ impl Session {
             side.forget_mirrors()?;
         }
         self.shared.touch();
+        self.shared.forget_sources();
         self.plans.clear();
         self.catalog = Catalog::default();
         self.forget_views()

@@ -173,6 +173,13 @@ impl Shared {
         Arc::clone(known.or_insert_with(|| Arc::new(source())))
     }
 
+    /// Forgets where rows come from: a table that was computed may be one of the database now.
+    pub(crate) fn forget_sources(&self) {
+        let mut state = self.state();
+        state.sources.clear();
+        state.views.clear();
+    }
+
     /// Where the rows of a table of the connection come from.
     pub(crate) fn source(&self, name: &str) -> Result<Arc<Source>> {
         let source = self.state().sources.get(name).cloned();

@@ -23,6 +23,8 @@ pub(in crate::host) fn compute(
         Computed::Indices => computing.indices(),
         Computed::Searches => computing.searches(),
         Computed::Plugins => computing.plugins(),
+        Computed::Conflicts => computing.no_conflicts(),
+        Computed::Empty { name, columns } => computing.sheet(name, columns.clone()),
         Computed::History { table, key } => computing.history(table, key.as_deref()),
         Computed::Diff { table, from, to } => computing.diff(table, *from, *to),
         Computed::Blame { table } => computing.blame(table),

@@ -4,6 +4,7 @@ use reedbase_plugin_api::{IndexColumn, Result, TableName};
 
 use super::computing::Computing;
 use super::sheet::{Sheet, boolean, flag, instant, integer, text, time};
+use crate::database::{CONFLICT_COLUMNS, CONFLICTS};
 use crate::host::tables::schema_of;
 use crate::index::index_name;
 use crate::table::Table;
@@ -155,6 +156,11 @@ impl Computing<'_> {
             index.spec.columns.len() >= columns.len()
                 && known.zip(columns).all(|(known, name)| known.eq_ignore_ascii_case(name))
         })
+    }
+
+    /// The table of conflicts, which is made with the first of them.
+    pub(super) fn no_conflicts(&self) -> Result<Sheet> {
+        self.sheet(CONFLICTS, CONFLICT_COLUMNS.map(text).to_vec())
     }
 
     pub(super) fn plugins(&self) -> Result<Sheet> {
