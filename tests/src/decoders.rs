@@ -3,11 +3,12 @@
 //!
 //! The integration tests run each on mutated files; `tests/fuzz` hands each to a fuzzer.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use reedbase::storage::{Access, MemoryStorage, Storage};
 use reedbase::{
-    ColumnType, Database, FrameId, Import, Limits, MergeCell, OpenOptions, TableName, Timestamp,
+    ColumnType, Database, FrameId, Import, Limits, MergeCell, OpenOptions, Session, TableName,
+    Timestamp,
 };
 use reedbase_kernel::csv::{Header, next_record};
 use reedbase_kernel::delta::{
@@ -34,7 +35,7 @@ pub struct Decoder {
 }
 
 /// Every decoder.
-pub const ALL: [Decoder; 21] = [
+pub const ALL: [Decoder; 22] = [
     Decoder { name: "rows", read: rows, seeds: rows_seeds },
     Decoder { name: "bsdiff", read: bsdiff, seeds: bsdiff_seeds },
     Decoder { name: "delta_file", read: delta_file, seeds: || seeds::named(".bsdiff") },
@@ -56,6 +57,7 @@ pub const ALL: [Decoder; 21] = [
     Decoder { name: "names", read: names, seeds: names_seeds },
     Decoder { name: "merge_cell", read: merge_cell, seeds: merge_cell_seeds },
     Decoder { name: "merge_tables", read: merge_tables, seeds: merge_tables_seeds },
+    Decoder { name: "query", read: query, seeds: query_seeds },
 ];
 
 /// Runs the decoder of this name.
@@ -388,4 +390,41 @@ fn names_seeds() -> Vec<Vec<u8>> {
     ["pages", "000660c2-7273-845a-8800-4c953d1d42e3", "4c953d1d42e3"]
         .map(|text| text.as_bytes().to_vec())
         .to_vec()
+}
+
+/// Looks at a text in each dialect; nothing is run.
+fn query(bytes: &[u8]) {
+    static SESSION: OnceLock<Mutex<Session>> = OnceLock::new();
+    let session = SESSION.get_or_init(|| {
+        let options = OpenOptions::new().storage(Arc::new(MemoryStorage::new())).create(true);
+        let database = options.open("").expect("a database");
+        let mut session = database.session().expect("a session");
+        let tables = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, doc JSON); INSERT INTO t VALUES (1, 'a', '{}'); \
+                      CREATE TABLE u (x INTEGER, y DECIMAL); CREATE VIEW v AS SELECT x FROM u";
+        session.execute(tables, ()).expect("tables");
+        Mutex::new(session)
+    });
+    let mut session = session.lock().expect("nothing panicked before");
+    let text = String::from_utf8_lossy(bytes);
+    for dialect in ["reedql", "tissql", "filter"] {
+        session.set_dialect(dialect).expect("a dialect");
+        let _: bool = session.is_complete(&text);
+        drop(session.prepare(&text));
+        drop(session.explain(&text, ()));
+    }
+}
+
+fn query_seeds() -> Vec<Vec<u8>> {
+    [
+        "SELECT a.name, count(*) FROM t AS OF HEAD~1 a JOIN u ON u.x = a.id WHERE a.id > ? GROUP BY 1",
+        "INSERT INTO t (id, name) VALUES (2, 'it''s') ON CONFLICT (id) DO UPDATE SET name = :n RETURNING *",
+        "SELECT * FROM history('t', 1), diff('t', 0, 'HEAD') d; -- end\nDELETE FROM u WHERE x IN v",
+        "CREATE TABLE \"w\" (a INT DEFAULT 3, b TEXT UNIQUE); CREATE INDEX i ON t USING hash (name COLLATE NOCASE)",
+        "UPDATE t SET doc.a[0] = 'x', name = NULL WHERE doc.b.c BETWEEN 1 AND 2.5e3 OR NOT EXISTS (SELECT 1)",
+        "SELECT EXTRACT(YEAR FROM TIMESTAMP '2026-01-01T00:00:00Z' + INTERVAL '5' DAY) AS y FROM t LIMIT 1",
+        r#"{"from": "t", "filter": {"or": [{"doc.a": {"gt": 1.5}}, {"name": {"in": ["a", null]}}]}, "sort": {"id": "desc"}}"#,
+        r#"{"from": "u", "group": ["x"], "aggregate": {"n": "count", "s": {"sum": "y"}}, "limit": 3, "offset": 1}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
 }

@@ -30,3 +30,18 @@ pub(crate) fn engine_failed(error: rusqlite::Error) -> Error {
 pub(crate) fn module_error(text: &str) -> rusqlite::Error {
     rusqlite::Error::ModuleError(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reedbase_plugin_api::ErrorKind;
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        let shared = Shared::default();
+        assert_eq!(guard(&shared, || Ok(7)).unwrap(), 7);
+        let panics = || -> Result<(), Error> { panic!("on purpose") };
+        assert!(guard(&shared, panics).is_err());
+        assert_eq!(shared.take_failure().unwrap().kind(), ErrorKind::Internal);
+    }
+}
