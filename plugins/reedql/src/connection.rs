@@ -24,13 +24,15 @@ pub(crate) fn open(shared: &Arc<Shared>, functions: &[Function]) -> Result<Conne
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_MEMORY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(":memory:", flags)?;
+    // What is sorted goes through temporary files, whose file system is SQLite's own in memory. So it is sorted in pieces that
+    // fit into a cache; with temp_store = MEMORY it would be one list, two to four times slower from a million rows on.
+    let connection = Connection::open_with_flags_and_vfs(":memory:", flags, c"memdb")?;
     // A name in double quotes that nothing has is a mistake, not a text.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-    connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA journal_mode = MEMORY")?;
+    connection.execute_batch("PRAGMA temp_store = FILE; PRAGMA journal_mode = MEMORY")?;
     connection.set_prepared_statement_cache_capacity(PLANS);
     connection.create_collation("decimal", compare_decimals)?;
     connection.execute_batch("PRAGMA recursive_triggers = 1")?;

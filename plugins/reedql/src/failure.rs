@@ -40,6 +40,12 @@ impl Failed<'_> {
                         ErrorKind::Limit,
                         "a value is longer than the query may have (limit: value_bytes)",
                     ),
+                    // It is the file system in memory that is full.
+                    ErrorCode::DiskFull => Error::new(
+                        ErrorKind::Limit,
+                        "the query sorts or gathers more than 1 GiB (limit: memory)",
+                    )
+                    .help("ask for fewer rows or columns, or make an index in that order"),
                     ErrorCode::AuthorizationForStatementDenied => {
                         Error::usage(format!("a query may not do this: {text}"))
                             .help("read reed_tables and reed_columns to see what there is")

@@ -7,6 +7,7 @@ use reedbase::{Database, QueryOptions, QueryPath, Session, Value};
 use crate::Settings;
 use crate::data;
 use crate::measure::{median_us, time};
+use crate::peers::{DoltLite, has};
 use crate::report::Report;
 
 /// The columns as SQLite has them.
@@ -111,17 +112,30 @@ pub fn by_reedql(session: &mut Session, sql: &str, id: u64) -> Duration {
 
 /// Point queries, joins, filters and groups.
 pub fn reedql(settings: &Settings, report: &mut Report) {
-    let rows = settings.middle();
+    let sides = compare(settings, settings.middle(), 15, report);
+    first_touch(&sides, settings.middle(), report);
+    drop(sides);
+    let sides = compare(settings, settings.large(), 5, report);
+    aggregate(settings, &sides, report);
+}
+
+/// Both sides, asked the same with so many rows in a table.
+fn compare(settings: &Settings, rows: u64, rounds: usize, report: &mut Report) -> Sides {
     let sides = Sides::new(settings, rows);
     let mut direct = sides.session(QueryPath::Direct);
     let mut mirror = sides.session(QueryPath::Mirror);
     let cases = [
         ("point query by key", "SELECT title FROM t WHERE id = ?", 2000, 1.5),
-        ("join by key", "SELECT count(*), max(t.title) FROM u JOIN t ON t.id = u.t_id", 15, 1.2),
-        ("filter", "SELECT id, title FROM t WHERE views > 5000 AND status = 'draft'", 15, 1.2),
-        ("group", "SELECT author, status, count(*), avg(views) FROM t GROUP BY 1, 2", 15, 1.2),
-        ("sort", "SELECT id FROM t ORDER BY views, id LIMIT 100", 15, 1.2),
-        ("count", "SELECT count(*) FROM t", 15, 1.2),
+        (
+            "join by key",
+            "SELECT count(*), max(t.title) FROM u JOIN t ON t.id = u.t_id",
+            rounds,
+            1.2,
+        ),
+        ("filter", "SELECT id, title FROM t WHERE views > 5000 AND status = 'draft'", rounds, 1.2),
+        ("group", "SELECT author, status, count(*), avg(views) FROM t GROUP BY 1, 2", rounds, 1.2),
+        ("sort", "SELECT id FROM t ORDER BY views, id LIMIT 100", rounds, 1.2),
+        ("count", "SELECT count(*) FROM t", rounds, 1.2),
     ];
     for (name, sql, rounds, factor) in cases {
         let (mut ours, mut mirrored, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
@@ -138,7 +152,52 @@ pub fn reedql(settings: &Settings, report: &mut Report) {
             [("direct", Some(direct)), ("mirror", Some(mirrored)), ("sqlite", Some(sqlite))];
         report.at_most(&format!("ReedQL {name}, {rows} rows"), "µs", best, &peers, &bound);
     }
-    first_touch(&sides, rows, report);
+    sides
+}
+
+/// The same aggregate in engines that are made otherwise, for orientation: one that keeps columns, and the peer with versions.
+fn aggregate(settings: &Settings, sides: &Sides, report: &mut Report) {
+    let sql = "SELECT author, count(*), avg(views) FROM t GROUP BY author";
+    let mut session = sides.session(QueryPath::Mirror);
+    let mut medians = [Vec::new(), Vec::new()];
+    for _ in 0..settings.rounds(5) + 1 {
+        medians[0].push(by_reedql(&mut session, sql, 0));
+        medians[1].push(by_sqlite(&sides.sqlite, sql, 0));
+    }
+    let folder = tempfile::tempdir_in(&settings.folder).expect("a folder");
+    let duckdb = has("python3", &["-c", "import duckdb"]).then(|| {
+        let file = folder.path().join("t.csv");
+        std::fs::write(&file, data::csv(settings.large())).expect("a file");
+        duckdb_ms(&file, sql) * 1000.0
+    });
+    let doltlite = DoltLite::open(&folder.path().join("dolt")).map(|dolt| {
+        dolt.fill(settings.large());
+        let mut times: Vec<Duration> = (0..4).map(|_| time(|| dolt.run(sql)).0).collect();
+        median_us(&mut times)
+    });
+    let [mut ours, mut theirs] = medians;
+    report.figure(
+        &format!("one aggregate of {} rows", settings.large()),
+        "µs",
+        median_us(&mut ours),
+        &[("sqlite", Some(median_us(&mut theirs))), ("duckdb", duckdb), ("doltlite", doltlite)],
+    );
+}
+
+/// The median time of a query in DuckDB, without starting Python.
+fn duckdb_ms(file: &std::path::Path, sql: &str) -> f64 {
+    let script = "import sys, time, statistics, duckdb\n\
+                  c = duckdb.connect()\n\
+                  c.execute(f\"CREATE TABLE t AS FROM read_csv('{sys.argv[1]}')\")\n\
+                  times = []\n\
+                  for _ in range(7):\n\
+                  \x20   s = time.perf_counter()\n\
+                  \x20   c.execute(sys.argv[2]).fetchall()\n\
+                  \x20   times.append(time.perf_counter() - s)\n\
+                  print(statistics.median(times) * 1000)";
+    let mut python = std::process::Command::new("python3");
+    let output = python.args(["-c", script]).arg(file).arg(sql).output().expect("python runs");
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a time")
 }
 
 /// A join in a new session, the loading of its mirrors included.
