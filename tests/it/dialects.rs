@@ -1,9 +1,13 @@
 //! Dialects that are translated: the cases of the promises, what is wrong with a text, and what the filter dialect means.
 
+use std::path::Path;
+use std::process::Command;
+
 use reedbase::{Database, Params, Session, Value};
 use serde_json::{Value as Json, json};
 
 use crate::query::{json as json_of, rows_printed};
+use crate::sessions::rdb;
 use crate::sql::{asked, database, done};
 
 /// A database with the collections of a file of cases.
@@ -147,6 +151,50 @@ fn tissql_takes_values_and_inserts_as_the_cases_say() {
     let rows =
         rows_of(&mut session, "SELECT name FROM products WHERE brand = :brand ORDER BY 1", named);
     assert_eq!(rows, [["A"], ["B"]]);
+}
+
+/// What the command prints for a text of TissQL, and whether it succeeded.
+fn by_command(folder: &Path, query: &[&str]) -> (String, bool) {
+    let mut command = Command::new(rdb());
+    command.arg("--db").arg(folder).args(["query", "--dialect", "tissql"]).args(query);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (String::from_utf8(said).unwrap(), output.status.success())
+}
+
+#[test]
+fn the_command_takes_tissql_as_the_library_does() {
+    let cases: Json = serde_json::from_str(include_str!("cases/tissql_write.json")).unwrap();
+    let (folder, database) = database();
+    let mut plain = database.session().unwrap();
+    done(&mut plain, "CREATE TABLE users (name TEXT, age INTEGER, city TEXT)");
+    let products = "CREATE TABLE products (name TEXT, price REAL, in_stock BOOLEAN, description TEXT, brand TEXT)";
+    done(&mut plain, products);
+    let folder = folder.path().join("db");
+    for case in cases["insert"].as_array().unwrap() {
+        let (said, done) = by_command(&folder, &[case[0].as_str().unwrap()]);
+        assert_eq!(done, case[1] != "syntax error", "{said}");
+        assert_eq!(said.contains("line 1, character 8: expected INTO"), !done, "{said}");
+    }
+    let brand = "UPDATE products SET brand = 'AudioPhonic'";
+    assert_eq!(by_command(&folder, &[brand]).0, "updated_count\n            1\n");
+    let text = cases["params"][0][0].as_str().unwrap();
+    let (said, _) = by_command(&folder, &[text, "AudioPhonic", "100"]);
+    assert!(said.contains("Laptop"), "{said}");
+    let (said, done) = by_command(&folder, &[text, "AudioPhonic"]);
+    assert!(!done && said.contains("the text has 2 placeholders, and 1 value is given"), "{said}");
+    for case in cases["temporal"]["timestamps"].as_array().unwrap() {
+        let text = case[0].as_str().unwrap();
+        let sql = format!("SELECT date_micros('{text}') AS m, TIMESTAMP '{text}' AS t");
+        let (said, done) = by_command(&folder, &[&sql]);
+        match case[1].as_str() {
+            Some("error") => assert!(!done && said.contains("is no instant"), "{said}"),
+            Some(expected) => {
+                assert!(said.contains(expected.rsplit(' ').next().unwrap()), "{said}")
+            }
+            None => assert!(said.contains(&case[1].to_string()), "{said}"),
+        }
+    }
 }
 
 #[test]
