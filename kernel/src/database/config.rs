@@ -80,7 +80,7 @@ impl Config {
         }
         let node = document.get("node").and_then(Item::as_str).unwrap_or_default();
         let node = node.parse().map_err(|_| wrong("`node` is missing"))?;
-        let days = retention(&document)
+        let frame_retention_days = retention(&document)
             .ok_or_else(|| wrong("`frame.retention.days` is not a number of days"))?;
         let history_keep = keep(&document)
             .ok_or_else(|| wrong("`history.keep` does not say how much history is kept"))?;
@@ -88,7 +88,6 @@ impl Config {
             .ok_or_else(|| wrong("`indices.auto` is neither true nor false"))?;
         let functions_cache_bytes = functions_cache_bytes(&document)
             .ok_or_else(|| wrong("`functions.cache_bytes` is not a number of bytes"))?;
-        let frame_retention_days = days;
         Ok(Self { node, frame_retention_days, history_keep, indices_auto, functions_cache_bytes })
     }
 

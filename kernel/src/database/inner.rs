@@ -62,7 +62,7 @@ pub(super) struct Inner {
     pub(super) flush: Flush,
     /// How often somebody began to look for what other processes appended.
     looks: AtomicU64,
-    /// When it looked last, in microseconds since 1970.
+    /// When it looked last for somebody who needs not the very newest, in microseconds since 1970.
     looked: AtomicI64,
     pub(super) notices: Vec<String>,
     /// How the files of tables looked when they were found to be ours.
@@ -198,9 +198,7 @@ impl Inner {
 
     fn read_frames(&self, head: &mut Head) -> Result<()> {
         self.looks.fetch_add(1, Ordering::AcqRel);
-        let began = self.clock.now().as_micros();
         let frames = head.journal.tail()?;
-        self.looked.store(began, Ordering::Release);
         let mut state = None;
         for frame in &frames {
             let before: &State = state.as_ref().unwrap_or(&head.state);
@@ -253,7 +251,11 @@ impl Inner {
         let looked = self.looked.load(Ordering::Acquire);
         match now.as_micros().checked_sub(looked) {
             Some(since) if (0..age).contains(&since) => Ok(()),
-            _ => self.refresh(),
+            _ => {
+                self.refresh()?;
+                self.looked.store(now.as_micros(), Ordering::Release);
+                Ok(())
+            }
         }
     }
 
