@@ -238,14 +238,39 @@ impl Error {
         self
     }
 
-    /// The same, somewhere else: line and character of what was made of a text become those of the text.
+    /// Adds line and character of a byte of a text.
     #[must_use]
-    pub fn moved(mut self, act: impl FnOnce(u64, u64) -> Option<(u64, u64)>) -> Self {
+    pub fn in_text(self, text: &str, byte: usize) -> Self {
+        let before = text.get(..byte).unwrap_or(text);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() as u64 + 1;
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let character = before.get(start..).unwrap_or_default().chars().count() as u64 + 1;
+        self.at_line(line).at_character(character)
+    }
+
+    /// The same, where it was written: `made` was made of `text`, and `origin` says which byte of that a
+    /// byte of it comes from, if any.
+    #[must_use]
+    pub fn moved(
+        mut self,
+        made: &str,
+        origin: impl FnOnce(usize) -> Option<usize>,
+        text: &str,
+    ) -> Self {
         let position = &mut self.0.position;
-        if let (Some(line), Some(character)) = (position.line, position.character) {
-            (position.line, position.character) = act(line, character).unzip();
+        let (Some(line), Some(character)) = (position.line.take(), position.character.take())
+        else {
+            return self;
+        };
+        let before = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+        let lines = made.split_inclusive('\n').take(before(line));
+        let start: usize = lines.map(str::len).sum();
+        let inside = made.get(start..).unwrap_or_default();
+        let byte = inside.char_indices().nth(before(character)).map_or(inside.len(), |(at, _)| at);
+        match origin(start + byte) {
+            Some(byte) => self.in_text(text, byte),
+            None => self,
         }
-        self
     }
 
     /// What sort of failure it is.

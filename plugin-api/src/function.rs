@@ -112,7 +112,7 @@ impl Function {
     }
 
     /// The same function, whose results are kept: for the same values it is not called again within this time. Worth it from
-    /// about 1 µs a call on. It must look at nothing but its values.
+    /// about 1 µs a call on. It must look at nothing but its values. What is kept ends with the program.
     #[must_use]
     pub fn cached(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);

@@ -45,12 +45,13 @@ pub struct CachedFunction<'a> {
     version: u64,
     ttl: Duration,
     reads: &'a [&'a str],
+    outlives: bool,
 }
 
 impl<'a> CachedFunction<'a> {
     /// A function of this name, by which its results are told from those of others: `shop::revenue`.
     pub const fn new(name: &'a str) -> Self {
-        Self { name, version: 0, ttl: USUAL, reads: &[] }
+        Self { name, version: 0, ttl: USUAL, reads: &[], outlives: true }
     }
 
     /// Results of another version of the function are no results of this one.
@@ -69,6 +70,17 @@ impl<'a> CachedFunction<'a> {
     #[must_use]
     pub const fn reads(self, tables: &'a [&'a str]) -> Self {
         Self { reads: tables, ..self }
+    }
+
+    /// Its results do not outlive the program: nothing tells whether the next one has the same function.
+    #[must_use]
+    pub const fn in_memory(self) -> Self {
+        Self { outlives: false, ..self }
+    }
+
+    /// Whether its results outlive the program.
+    pub const fn outlives_the_program(&self) -> bool {
+        self.outlives
     }
 
     /// The name.

@@ -202,12 +202,12 @@ pub trait Translator: Send + Sync {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "translators make it")]
 pub struct Translated {
-    /// The statement in ReedQL, on one line.
+    /// The statement in ReedQL.
     pub text: String,
     /// The values of its placeholders.
     pub params: Params,
     /// The one column of its answer, which says how many rows it changed; `None` where the rows that it gives are the answer.
     pub counts: Option<String>,
-    /// Which characters of the text (counted from 1, ascending) came from which line and character of what was written.
-    pub places: Vec<(u64, (u64, u64))>,
+    /// Which bytes of the text, ascending, came from which bytes of what was written.
+    pub places: Vec<(usize, usize)>,
 }

@@ -157,8 +157,7 @@ impl Database {
     /// [`NotFound`](crate::ErrorKind::NotFound) for the table or a column; [`InvalidInput`](crate::ErrorKind::InvalidInput) for
     /// what does not go together.
     pub fn find(&self, table: &str, query: &filter::Query) -> Result<QueryRows> {
-        let question = query.translate(table, &*self.queries.host.snapshot()?)?;
-        self.with_session(|session| session.run_translated(&question))
+        self.with_session(|session| session.find(table, query))
     }
 
     /// Writes down an index of a table; its entries are gathered when they are first needed.

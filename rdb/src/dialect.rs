@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Error, Host, Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink,
+    Error, Host, Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Snapshot,
     Timestamp, Translated, Translator, ValueRef,
 };
+use reedbase_plugin_filter as filter;
 
 /// A session of ReedQL, or of a language that is translated to it: which one may change from one text to the next.
 pub(crate) struct DialectSession {
@@ -27,22 +28,29 @@ impl DialectSession {
         self.translator = translator;
     }
 
-    /// Runs a statement that was translated elsewhere.
-    pub(crate) fn run_translated(
+    /// Answers a question of the dialect `filter` that was put together.
+    pub(crate) fn find(
         &mut self,
-        statement: &Translated,
+        table: &str,
+        query: &filter::Query,
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
-        run(&mut *self.engine, statement, rows)
+        let statement = query.translate(table, &*self.tables()?)?;
+        // Places in a text that nobody wrote say nothing.
+        run(&mut *self.engine, &statement, rows)
+            .map_err(|error| where_written(error, &statement, ""))
+    }
+
+    /// The tables as they are read, for what they look like.
+    fn tables(&self) -> Result<Arc<dyn Snapshot>> {
+        let newest = self.host.snapshot()?;
+        self.instant.map_or(Ok(Arc::clone(&newest)), |instant| newest.as_of(instant))
     }
 
     /// What a text means in ReedQL; `None` if it is ReedQL.
     fn translate(&self, text: &str, params: Option<&Params>) -> Result<Option<Vec<Translated>>> {
         let Some(translator) = &self.translator else { return Ok(None) };
-        let newest = self.host.snapshot()?;
-        let tables =
-            self.instant.map_or(Ok(Arc::clone(&newest)), |instant| newest.as_of(instant))?;
-        translator.translate(text, params, &*tables).map(Some)
+        translator.translate(text, params, &*self.tables()?).map(Some)
     }
 }
 
@@ -64,11 +72,12 @@ fn run(
 }
 
 /// An error of a translation, where it was written; nowhere, if that is not known.
-fn where_written(error: Error, statement: &Translated) -> Error {
-    error.moved(|_, character| {
-        let before = statement.places.iter().take_while(|(at, _)| *at <= character);
-        before.last().map(|(_, place)| *place)
-    })
+fn where_written(error: Error, statement: &Translated, text: &str) -> Error {
+    let origin = |byte: usize| {
+        let before = statement.places.iter().take_while(|(at, _)| *at <= byte);
+        before.last().map(|(_, origin)| *origin)
+    };
+    error.moved(&statement.text, origin, text)
 }
 
 impl QuerySession for DialectSession {
@@ -79,7 +88,7 @@ impl QuerySession for DialectSession {
         let mut outcome = Outcome::default();
         for statement in statements {
             let done = run(&mut *self.engine, &statement, rows);
-            let done = done.map_err(|error| where_written(error, &statement))?;
+            let done = done.map_err(|error| where_written(error, &statement, text))?;
             outcome.changed += done.changed;
             (outcome.frame, outcome.key) = (done.frame.or(outcome.frame), done.key.or(outcome.key));
         }
@@ -92,7 +101,7 @@ impl QuerySession for DialectSession {
         };
         for statement in statements {
             let prepared = self.engine.prepare(&statement.text);
-            prepared.map_err(|error| where_written(error, &statement))?;
+            prepared.map_err(|error| where_written(error, &statement, text))?;
         }
         Ok(())
     }
@@ -105,7 +114,7 @@ impl QuerySession for DialectSession {
         for statement in statements {
             lines.push(format!("in ReedQL: {}", statement.text));
             let explained = self.engine.explain(&statement.text, &statement.params);
-            lines.extend(explained.map_err(|error| where_written(error, &statement))?);
+            lines.extend(explained.map_err(|error| where_written(error, &statement, text))?);
         }
         Ok(lines)
     }

@@ -69,21 +69,25 @@ impl Database {
     {
         let Some(results) = self.queries.host.results() else { return compute(self) };
         let CachedCall { function, call } = call;
-        let mut compute = Some(compute);
+        let (mut compute, mut fresh) = (Some(compute), None);
         let mut ask = || {
-            results.call::<E>(function, &call, self.kernel.reads(), |kernel| {
+            let found = results.call::<E>(function, &call, self.kernel.reads(), |kernel| {
                 let again = || Error::internal("a call computes once");
                 let result = compute.take().ok_or_else(again)?(&self.by(kernel))?;
-                Ok(written(function, &result)?.into())
-            })
+                let bytes = written(function, &result)?;
+                fresh = Some(result);
+                Ok(bytes.into())
+            })?;
+            let kept = || rmp_serde::from_slice(&found);
+            Ok::<_, E>(fresh.take().map_or_else(kept, Ok))
         };
-        if let Ok(result) = rmp_serde::from_slice(&ask()?) {
+        if let Ok(result) = ask()? {
             return Ok(result);
         }
         // It was kept by a program in which the type of the result was another.
         results.forget(&call);
-        rmp_serde::from_slice(&ask()?).map_err(|error| {
-            let message = format!("what `{}` gives cannot be read again", function.name());
+        ask()?.map_err(|error| {
+            let message = format!("`{}` gives results of several types", function.name());
             Error::invalid(message).caused_by(error).into()
         })
     }

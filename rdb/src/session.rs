@@ -4,10 +4,9 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, Translated,
-    ValueRef,
+    Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, ValueRef,
 };
-
+use reedbase_plugin_filter as filter;
 use serde::de::DeserializeOwned;
 
 use crate::dialect::{DialectSession, NoRows};
@@ -31,10 +30,15 @@ impl Session {
         Ok(())
     }
 
-    /// The rows of a statement that was translated to the language of this session.
-    pub(crate) fn run_translated(&mut self, question: &Translated) -> Result<QueryRows> {
+    /// What a question finds in a table that was put together with [`filter`](crate::filter); what a query may not exceed holds for
+    /// it, too.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for the table or a column; [`InvalidInput`](crate::ErrorKind::InvalidInput) for
+    /// what does not go together.
+    pub fn find(&mut self, table: &str, query: &filter::Query) -> Result<QueryRows> {
         let mut rows = Gather::default();
-        self.0.run_translated(question, &mut rows)?;
+        self.0.find(table, query, &mut rows)?;
         Ok(rows.finish())
     }
 

@@ -381,6 +381,18 @@ fn a_result_of_another_version_or_type_is_none() {
     let function = CachedFunction::new("versioned").version(1);
     let call = CachedCall::of(&function, &()).unwrap();
     assert_eq!(db.cached(call, |_| Ok::<_, Error>("text".to_owned())).unwrap(), "text");
+    // What serde writes and does not read again is computed, each time.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Odd(#[serde(serialize_with = "as_text")] u32);
+    let odd = CachedFunction::new("odd");
+    for _ in 0..2 {
+        let call = CachedCall::of(&odd, &()).unwrap();
+        assert_eq!(db.cached(call, |_| Ok::<_, Error>(Odd(7))).unwrap().0, 7);
+    }
+}
+
+fn as_text<S: serde::Serializer>(_: &u32, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str("seven")
 }
 
 #[test]
@@ -412,6 +424,12 @@ fn functions_of_queries_are_asked_once_for_each_value() {
     assert_eq!(times.load(Ordering::Relaxed), 2);
     assert_eq!(db.call("slow", ["a"]).unwrap(), Value::from("A"));
     assert_eq!(times.load(Ordering::Relaxed), 2);
+    // Nothing tells whether the next program has the same function: what is kept ends with this one.
+    drop((session, db));
+    assert!(!folder.path().join("db/cache/functions").exists());
+    let options = OpenOptions::new().function(Function::of_text("slow", |_| "other".into()));
+    let db = options.open(folder.path().join("db")).unwrap();
+    assert_eq!(db.call("slow", ["a"]).unwrap(), Value::from("other"));
     let error = db.call("slo", ["a"]).unwrap_err();
     assert!(error.is_not_found());
     assert_eq!(error.way_out(), Some("did you mean `slow`?"));

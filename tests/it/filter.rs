@@ -1,6 +1,7 @@
 //! The dialect `filter`: random filters over random rows against what they mean in plain words, and all that a question may say.
 
-use reedbase::{Database, Session, Value};
+use reedbase::filter::{Filter, Order, Query};
+use reedbase::{Database, ErrorKind, QueryOptions, Session, Value};
 use serde_json::{Value as Json, json};
 
 use crate::query::json as json_of;
@@ -296,4 +297,23 @@ fn a_filter_sorts_cuts_groups_and_adds_up() {
     let error = session.query("{\"from\": \"orders\"}", [1]).unwrap_err().to_string();
     assert_eq!(error, "a filter has no placeholders, and values are given");
     assert!(!session.is_complete("{\"from\": ") && session.is_complete("{\"from\": ]"));
+}
+
+#[test]
+fn a_question_from_rust_keeps_to_the_limits_of_its_session() {
+    let (_folder, database) = database();
+    let mut session = database.session().unwrap();
+    done(&mut session, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)");
+    done(&mut session, "INSERT INTO t VALUES (1, 5), (2, 6), (3, 7)");
+    let question = Query::new().filter(Filter::gt("n", 5)).sort_by("n", Order::Descending);
+    let ids: Vec<(i64, i64)> = session.find("t", &question).unwrap().typed().unwrap();
+    assert_eq!(ids, [(3, 7), (2, 6)]);
+    let mut options = QueryOptions::default();
+    options.rows = Some(1);
+    session.set_options(&options);
+    let error = session.find("t", &question).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert_eq!(session.find("t", &question.clone().limit(1)).unwrap().len(), 1);
+    let error = database.find("t", &Query::new().fields(["m"])).unwrap_err();
+    assert_eq!(error.to_string(), "there is no column `m`");
 }

@@ -16,7 +16,7 @@ pub(super) fn remembering(function: &Function, results: &Arc<Results>) -> Functi
     let (results, act) = (Arc::clone(results), Arc::clone(act));
     let name = format!("sql::{}", function.name());
     let ask = move |values: &[ValueRef<'_>]| {
-        let function = CachedFunction::new(&name).ttl(ttl);
+        let function = CachedFunction::new(&name).ttl(ttl).in_memory();
         let mut call = Call::of(&function);
         call.add_values(values);
         let compute = |_| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reedbase_plugin_api::{Bytes, CachedFunction, Error, KeptResults, Result, Timestamp};
 
@@ -132,7 +132,7 @@ impl Results {
     pub fn stats(&self) -> Result<Vec<FunctionStat>> {
         let mut stats = Vec::new();
         for function in self.all_functions() {
-            let counts = self.counts(&function);
+            let counts = self.counts(&function, true);
             let (mut results, mut bytes) = (0, 0);
             for (call, entry) in self.results_of(&function) {
                 if entry.holds(&self.database)? {
@@ -167,7 +167,7 @@ impl Results {
         compute: impl FnOnce(Database) -> Result<Bytes, E>,
     ) -> Result<Arc<Entry>, E> {
         // Asking for the counts reads what the disk has.
-        let counts = self.counts(function.name());
+        let counts = self.counts(function.name(), function.outlives_the_program());
         let _turn = loop {
             let turn = self.flights.begin(call.as_bytes())?;
             if let Some(entry) = self.find(call)? {
@@ -192,7 +192,7 @@ impl Results {
         value: Bytes,
         depends: Depends,
     ) -> Arc<Entry> {
-        let counts = self.counts(function.name());
+        let counts = self.counts(function.name(), function.outlives_the_program());
         let ttl = i64::try_from(function.time_to_live().as_micros()).unwrap_or(i64::MAX);
         let until = self.database.now().as_micros().saturating_add(ttl);
         let entry = Entry::new(value, Timestamp::from_micros(until), depends, &counts);
@@ -208,12 +208,12 @@ impl Results {
     }
 
     /// What is counted of a function; the first who asks has what the disk has of it read.
-    fn counts(&self, function: &str) -> Arc<Counts> {
+    fn counts(&self, function: &str, outlives: bool) -> Arc<Counts> {
         let mut functions = self.functions();
         if let Some(counts) = functions.get(function) {
             return Arc::clone(counts);
         }
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(Counts { in_memory: !outlives, ..Counts::default() });
         for (call, entry) in file::read(&*self.database.storage(), function, &counts) {
             let size = entry.byte_count(&call);
             self.kept.put(&call, entry as _, size);
@@ -222,14 +222,14 @@ impl Results {
         counts
     }
 
-    fn functions(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Counts>>> {
+    fn functions(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Counts>>> {
         self.functions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The functions that were asked for, and those that the disk has results of.
     fn all_functions(&self) -> Vec<String> {
         for function in file::functions(&*self.database.storage()) {
-            self.counts(&function);
+            self.counts(&function, true);
         }
         self.functions().keys().cloned().collect()
     }
@@ -241,6 +241,9 @@ impl Results {
     }
 
     fn write(&self, function: &str, counts: &Counts) {
+        if counts.in_memory {
+            return;
+        }
         let now = self.database.now();
         let mut known = self.results_of(function);
         known.retain(|(_, entry)| entry.until >= now);

@@ -28,6 +28,8 @@ pub(super) struct Counts {
     /// How many bytes of results are not in the file, and how many are.
     pub(super) unwritten: AtomicU64,
     pub(super) written: AtomicU64,
+    /// Whether there is no file of it.
+    pub(super) in_memory: bool,
 }
 
 /// After so many microseconds it is looked whether another process committed. A look costs ten times what finding a result

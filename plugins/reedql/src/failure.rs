@@ -6,7 +6,6 @@ use rusqlite::{Connection, ErrorCode};
 
 use crate::rewrite::Rewritten;
 use crate::script::Statement;
-use crate::tokens::at_place;
 
 /// The statement that failed.
 pub(crate) struct Failed<'a> {
@@ -129,7 +128,7 @@ impl Failed<'_> {
 
     fn placed(&self, error: Error, at: Option<usize>) -> Error {
         match at {
-            Some(at) => at_place(error, &self.statement.text, at),
+            Some(at) => error.in_text(&self.statement.text, at),
             None => error,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reedbase_plugin_api::{Error, Result};
 use sqlite3_parser::lexer::sql::TokenType;
 
-use crate::tokens::{Token, at_place, tokens};
+use crate::tokens::{Token, tokens};
 
 /// One statement of a text.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ impl Statement {
     /// An error at a token; at the end, if there is none.
     pub(crate) fn error(&self, at: usize, error: Error) -> Error {
         let end = self.tokens.last().map_or(0, |token| token.to);
-        at_place(error, &self.text, self.token(at).map_or(end, |token| token.from))
+        error.in_text(&self.text, self.token(at).map_or(end, |token| token.from))
     }
 
     /// The statement as it was written.

@@ -60,7 +60,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>> {
                 let at = tokens.last().map_or(0, |token: &Token| token.to);
                 let rest = text.get(at..).unwrap_or_default();
                 let blank = rest.len() - rest.trim_start().len();
-                return Err(at_place(said(&error), text, at + blank));
+                return Err(said(&error).in_text(text, at + blank));
             }
         }
     }
@@ -79,15 +79,6 @@ fn said(error: &ScanError) -> Error {
         _ => "this character means nothing here",
     };
     Error::invalid(message)
-}
-
-/// Adds line and character of a byte of the text.
-pub(crate) fn at_place(error: Error, text: &str, byte: usize) -> Error {
-    let before = text.get(..byte).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() as u64 + 1;
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let character = before.get(start..).unwrap_or_default().chars().count() as u64 + 1;
-    error.at_line(line).at_character(character)
 }
 
 #[cfg(test)]

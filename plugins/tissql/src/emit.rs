@@ -5,7 +5,6 @@ use reedbase_plugin_api::{Error, Params, Result, Translated, Value};
 use crate::ast::{
     Arguments, Core, Expr, Item, List, Name, Path, Placeholder, Select, Statement, Step,
 };
-use crate::lexer::{place, wrong};
 
 /// The values that stand for placeholders, and how many were taken.
 pub(crate) struct Given<'a> {
@@ -20,7 +19,7 @@ pub(crate) struct Emit<'a, 'g> {
     given: &'a mut Given<'g>,
     text: String,
     params: Vec<Value>,
-    places: Vec<(u64, (u64, u64))>,
+    places: Vec<(usize, usize)>,
     /// The names of the tables that may stand before a column, those of the innermost SELECT last.
     scopes: Vec<Vec<String>>,
 }
@@ -84,12 +83,11 @@ impl<'a, 'g> Emit<'a, 'g> {
     }
 
     fn remember(&mut self, at: usize) {
-        let character = self.text.chars().count() as u64 + 1;
-        self.places.push((character, place(self.source, at)));
+        self.places.push((self.text.len(), at));
     }
 
     fn wrong(&self, at: usize, message: &str) -> Error {
-        wrong(self.source, at, message)
+        Error::invalid(message).in_text(self.source, at)
     }
 
     fn list<T>(

@@ -58,7 +58,11 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>> {
             _ if is_word(first) => (Kind::Word, word_len(rest)),
             _ => match SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
                 Some(sign) => (Kind::Sign(sign), sign.len()),
-                None => return Err(wrong(text, at, &format!("`{first}` begins no word"))),
+                None => {
+                    return Err(
+                        Error::invalid(format!("`{first}` begins no word")).in_text(text, at)
+                    );
+                }
             },
         };
         tokens.push(Token { kind, at, end: at + len });
@@ -111,7 +115,7 @@ fn quoted(text: &str, at: usize) -> Result<(String, usize)> {
         }
         return Ok((inside, offset + 1));
     }
-    Err(wrong(text, at, &format!("the {quote} that begins here has no end")))
+    Err(Error::invalid(format!("the {quote} that begins here has no end")).in_text(text, at))
 }
 
 /// Behind white space and comments.
@@ -132,21 +136,6 @@ fn skip_blank(text: &str, mut at: usize) -> usize {
             return at;
         }
     }
-}
-
-/// The line and the character of a byte, counted from 1.
-pub(crate) fn place(text: &str, at: usize) -> (u64, u64) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let character = before.get(begin..).unwrap_or_default().chars().count() + 1;
-    (line as u64, character as u64)
-}
-
-/// That a text is wrong here.
-pub(crate) fn wrong(text: &str, at: usize, message: &str) -> Error {
-    let (line, character) = place(text, at);
-    Error::invalid(message).at_line(line).at_character(character)
 }
 
 #[cfg(test)]

@@ -1,20 +1,12 @@
 //! Dates and times that stand in a text: `DATE '2024-07-27'`, `TIMESTAMP '2024-07-27T10:00:00Z'`, `INTERVAL '5' MINUTE`.
 
-use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, Time};
 use reedbase_plugin_api::{Error, Result};
+use reedbase_plugin_functions_date::micros;
 
-/// An instant, in microseconds since 1970. Without a zone it is UTC.
+/// An instant, in microseconds since 1970, as `date_micros` reads it. Without a zone it is UTC.
 pub(crate) fn instant(text: &str) -> Result<i64> {
-    let text = text.trim();
-    if let Ok(instant) = text.parse::<Timestamp>() {
-        return Ok(instant.as_microsecond());
-    }
-    let local = text.parse::<DateTime>().ok();
-    let instant = local.and_then(|at| at.to_zoned(TimeZone::UTC).ok());
-    let instant = instant.map(|at| at.timestamp().as_microsecond());
-    instant.ok_or_else(|| {
+    micros(text).ok_or_else(|| {
         Error::invalid(format!("`{text}` is no instant")).help("write it so: 2026-01-31T12:00:00Z")
     })
 }

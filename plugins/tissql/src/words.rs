@@ -3,7 +3,7 @@
 use reedbase_plugin_api::{Error, Result};
 
 use crate::ast::{Name, Select};
-use crate::lexer::{Kind, Token, tokens, wrong};
+use crate::lexer::{Kind, Token, tokens};
 
 /// Words that name nothing: what stands behind a table is its alias unless it is one of them.
 const KEYWORDS: [&str; 44] = [
@@ -166,13 +166,12 @@ impl<'a> Words<'a> {
     }
 
     pub(crate) fn wrong(&self, message: &str) -> Error {
-        wrong(self.text, self.place(), message)
+        Error::invalid(message).in_text(self.text, self.place())
     }
 
     /// An error of the word before the next one.
     pub(crate) fn placed(&self, error: Error) -> Error {
         let at = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-        let (line, character) = crate::lexer::place(self.text, at.map_or(0, |token| token.at));
-        error.at_line(line).at_character(character)
+        error.in_text(self.text, at.map_or(0, |token| token.at))
     }
 }
