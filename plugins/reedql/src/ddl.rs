@@ -7,8 +7,7 @@ use reedbase_plugin_api::{
 };
 use sqlite3_parser::ast::{
     AlterTableBody, Cmd, ColumnConstraint, ColumnDefinition, CreateTableBody, Expr,
-    ForeignKeyClause, Id, Literal, Name, SortOrder, SortedColumn, Stmt, TableConstraint,
-    UnaryOperator,
+    ForeignKeyClause, Id, Literal, Name, SortedColumn, Stmt, TableConstraint, UnaryOperator,
 };
 use sqlite3_parser::lexer::sql::Parser;
 use sqlite3_parser::{Bump, FallibleIterator};
@@ -176,10 +175,8 @@ fn index(
     Ok(index)
 }
 
+/// A column of an index. ASC and DESC are taken, and say nothing: an index is read in both directions.
 fn index_column(part: &SortedColumn<'_>) -> Result<IndexColumn> {
-    if part.order == Some(SortOrder::Desc) {
-        return Err(Error::usage("an index is read in both directions").help("leave DESC out"));
-    }
     let (expr, nocase) = match &part.expr {
         Expr::Collate(expr, name) => match name {
             name if name.eq_ignore_ascii_case("nocase") => (&**expr, true),
@@ -511,6 +508,9 @@ mod tests {
         };
         assert_eq!(using("CREATE INDEX i ON t (a)"), "btree");
         assert_eq!(using("CREATE INDEX i ON t (a, b)"), "composite");
+        // It is read in both directions.
+        let columns = |text| ddl(&format!("CREATE INDEX i ON t {text}")).unwrap();
+        assert_eq!(columns("(a DESC, b)"), columns("(a, b ASC)"));
         assert_eq!(
             ddl("DROP INDEX i").unwrap(),
             Ddl::DropIndex { name: "i".into(), if_exists: false }
@@ -527,10 +527,6 @@ mod tests {
         assert_eq!(
             error("CREATE TABLE t (a INT CHECK (a > 1))"),
             "line 1, character 1, column a: CHECK is not done here"
-        );
-        assert_eq!(
-            error("CREATE INDEX i ON t (a DESC)"),
-            "line 1, character 1: an index is read in both directions"
         );
         assert_eq!(
             error("CREATE INDEX i ON t (a + 1)"),
