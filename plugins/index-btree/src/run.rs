@@ -118,7 +118,19 @@ impl Run {
     /// The entries from one place up to another.
     pub(crate) fn between(&self, from: &[u8], to: Option<&[u8]>) -> Range<usize> {
         let start = self.first_at(from);
-        start..to.map_or(self.len, |to| self.first_at(to)).max(start)
+        start..to.map_or(self.len, |to| self.first_behind(start, to))
+    }
+
+    /// The first entry from a place on that is not before these bytes. Many searches find few: so steps begin small, and
+    /// double. (Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.)
+    fn first_behind(&self, start: usize, bytes: &[u8]) -> usize {
+        let is_before = |at: usize| at < self.len && self.whole(at) < bytes;
+        let (mut from, mut step) = (start, 1);
+        while is_before(from + step - 1) {
+            from += step;
+            step *= 2;
+        }
+        self.halve(from, (from + step - 1).min(self.len), bytes)
     }
 
     /// The first entry that is not before these bytes.
@@ -130,8 +142,11 @@ impl Run {
         let wanted = beginning(bytes, self.common);
         let before = self.fences.partition_point(|fence| *fence < wanted);
         let behind = self.fences.partition_point(|fence| *fence <= wanted);
-        let mut from = before.saturating_sub(1) * STEP;
-        let mut to = (behind * STEP).min(self.len);
+        self.halve(before.saturating_sub(1) * STEP, (behind * STEP).min(self.len), bytes)
+    }
+
+    /// The first entry between two places that is not before these bytes.
+    fn halve(&self, mut from: usize, mut to: usize, bytes: &[u8]) -> usize {
         while from < to {
             let middle = from + (to - from) / 2;
             if self.whole(middle) < bytes { from = middle + 1 } else { to = middle }
