@@ -7,6 +7,7 @@ mod tokens;
 mod script;
 mod cell;
 mod declare;
+mod source;
 mod rewrite;
 mod ddl;
 mod views;

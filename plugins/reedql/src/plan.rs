@@ -1,13 +1,14 @@
 //! What is known of a statement before it runs. Plans are kept by their text, for as long as the tables look the same.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use reedbase_plugin_api::{Computed, Error, Params, Result, TableName, Timestamp};
 use sqlite3_parser::lexer::sql::TokenType;
 
 use crate::declare::quoted;
-use crate::rewrite::{Derived, Rewritten, is_steady, not_writable, rewrite};
+use crate::rewrite::{Rewritten, is_steady, rewrite};
 use crate::script::{Kind, Statement, statements};
+use crate::source::Source;
 use crate::tokens::Token;
 use crate::views::{self, VIEWS, View};
 
@@ -186,7 +187,7 @@ fn names_view(statement: &Statement, view: &View) -> bool {
 }
 
 /// The tables of a statement that are computed and have a name of their own.
-fn system(statement: &Statement, tables: &[TableName]) -> Vec<(String, Derived)> {
+fn system(statement: &Statement, tables: &[TableName]) -> Vec<(String, Arc<Source>)> {
     let named = |name: &str| {
         let is_name = |token: &Token| {
             token.name(&statement.text).is_some_and(|n| n.eq_ignore_ascii_case(name))
@@ -199,7 +200,7 @@ fn system(statement: &Statement, tables: &[TableName]) -> Vec<(String, Derived)>
         .into_iter()
         .chain([(VIEWS, no_views)])
         .filter(|(name, _)| named(name) && !tables.iter().any(|table| table.as_str() == *name));
-    system.map(|(name, what)| (name.to_owned(), Derived::Computed(what))).collect()
+    system.map(|(name, what)| (name.to_owned(), Arc::new(Source::Computed(what)))).collect()
 }
 
 /// The tables whose names stand in a statement: it may mean a column by one of them.
@@ -239,7 +240,7 @@ fn check_target(rewritten: &Rewritten) -> Result<()> {
     let names: Vec<String> = rewritten.derived.iter().map(|(name, _)| name.clone()).collect();
     let Some(target) = target(&statement, &names) else { return Ok(()) };
     match rewritten.derived.iter().find(|(name, _)| *name == target) {
-        Some((_, derived)) => Err(not_writable(matches!(derived, Derived::Computed(_)))),
+        Some((_, source)) => Err(source.not_writable()),
         None => Ok(()),
     }
 }

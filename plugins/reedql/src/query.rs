@@ -20,12 +20,11 @@ use crate::failure::Failed;
 use crate::guard::engine_failed;
 use crate::mirror::{key_texts, write_back};
 use crate::plan::{Plan, Scans};
-use crate::rewrite::Derived;
 use crate::run::{Stopped, run};
 use crate::script::Kind;
 use crate::session::Session;
-use crate::shared::Source;
 use crate::side::Side;
+use crate::source::Source;
 use crate::visible::visible_only;
 
 /// Mirrors may hold so many bytes of tables together.
@@ -37,6 +36,9 @@ pub(crate) enum Path {
     Direct,
     Mirrored,
 }
+
+/// The tables that a statement names, as it reads them.
+pub(crate) type Views<'p> = Vec<(&'p str, Arc<dyn TableView>)>;
 
 /// Whether a table has a column that is seen only by its name.
 fn hides(schema: &Schema) -> bool {
@@ -116,21 +118,15 @@ impl Session {
     }
 
     /// The tables that a statement names, as it reads them; where their rows come from is known from now on.
-    pub(crate) fn views(&mut self, plan: &Plan) -> Result<Vec<(String, Arc<dyn TableView>)>> {
+    pub(crate) fn views<'p>(&mut self, plan: &'p Plan) -> Result<Views<'p>> {
         let now = plan.tables.iter().map(|table| (table, None));
-        let derived = plan.rewritten.derived.iter().map(|(name, derived)| (name, Some(derived)));
-        let mut views = Vec::new();
-        for (name, derived) in now.chain(derived) {
-            let source = self.shared.add_source(name, || match derived {
-                None => Source::Now(name.clone()),
-                Some(Derived::Then { table, frame }) => {
-                    Source::Then { table: table.clone(), frame: *frame }
-                }
-                Some(Derived::Computed(what)) => Source::Computed(what.clone()),
-            });
-            let view = self.shared.view(name, &source)?;
+        let derived = plan.rewritten.derived.iter().map(|(name, source)| (name, Some(source)));
+        let mut views = Vec::with_capacity(plan.tables.len() + plan.rewritten.derived.len());
+        for (name, source) in now.chain(derived) {
+            let known = || source.cloned().unwrap_or_else(|| Arc::new(Source::Now(name.clone())));
+            let view = self.shared.view(name, known)?;
             self.direct.declare(name, view.schema())?;
-            views.push((name.clone(), view));
+            views.push((name.as_str(), view));
         }
         for (name, sql) in &plan.views {
             self.direct.declare_view(name, sql)?;
@@ -142,7 +138,7 @@ impl Session {
     pub(crate) fn path(
         &mut self,
         plan: &Plan,
-        views: &[(String, Arc<dyn TableView>)],
+        views: &[(&str, Arc<dyn TableView>)],
     ) -> Result<Path> {
         if plan.needs_mirror {
             return Ok(Path::Mirrored);
@@ -172,8 +168,8 @@ impl Session {
                 self.host.note_search(view.name().as_str(), columns, view.row_count());
             }
         }
-        let passed = |(name, view): &(String, Arc<dyn TableView>)| {
-            self.scanned.get(name).is_some_and(|rows| *rows >= view.row_count())
+        let passed = |(name, view): &(&str, Arc<dyn TableView>)| {
+            self.scanned.get(*name).is_some_and(|rows| *rows >= view.row_count())
         };
         Ok(match scans.count {
             0 => Path::Direct,
@@ -190,7 +186,7 @@ impl Session {
     pub(crate) fn prepare_mirrors(
         &mut self,
         plan: &Plan,
-        views: &[(String, Arc<dyn TableView>)],
+        views: &[(&str, Arc<dyn TableView>)],
     ) -> Result<()> {
         if self.mirrored.is_none() {
             let side = Side::open(&self.shared, &self.watch, &self.host.functions())?;
@@ -210,7 +206,7 @@ impl Session {
         for (name, view) in views {
             match side.mirror(name, &**view) {
                 Ok(_) => {}
-                Err(error) if plan.target.as_ref() == Some(name) => return Err(error),
+                Err(error) if plan.target.as_deref() == Some(*name) => return Err(error),
                 // What cannot be mirrored is read as it is.
                 Err(_) => side.declare(name, view.schema())?,
             }
@@ -262,7 +258,7 @@ impl Session {
     }
 
     /// Counts the rows that were passed by.
-    pub(crate) fn note_scans(&mut self, views: &[(String, Arc<dyn TableView>)]) {
+    pub(crate) fn note_scans(&mut self, views: &[(&str, Arc<dyn TableView>)]) {
         for (name, rows) in self.shared.take_scanned() {
             if views.iter().any(|(known, _)| *known == name) {
                 *self.scanned.entry(name).or_default() += rows;

@@ -11,12 +11,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use reedbase_plugin_api::{Computed, Error, Params, Result, Timestamp, Value};
 use sqlite3_parser::lexer::sql::TokenType;
 
 use crate::declare::quoted;
 use crate::script::Statement;
+use crate::source::Source;
 
 /// A statement as SQLite gets it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,29 +27,11 @@ pub(crate) struct Rewritten {
     /// Where pieces of it begin, here and in the text that was written.
     places: Vec<(usize, usize)>,
     /// The tables that it reads and that are derived from others.
-    pub(crate) derived: Vec<(String, Derived)>,
+    pub(crate) derived: Vec<(String, Arc<Source>)>,
     /// What instants in it meant.
     pub(crate) instants: Vec<(String, Timestamp)>,
     /// The parameters that became part of it, by their tokens, and what they were.
     given: Vec<(usize, String)>,
-}
-
-/// A table that is derived from another.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Derived {
-    /// A table after a frame.
-    Then { table: String, frame: Timestamp },
-    /// A table that is computed.
-    Computed(Computed),
-}
-
-/// That a table cannot be changed: one that is computed, or one of the past.
-pub(crate) fn not_writable(computed: bool) -> Error {
-    match computed {
-        true => Error::usage("a table that is computed cannot be changed"),
-        false => Error::usage("the past cannot be changed")
-            .help("change the table as it is now, or bring the past back: rdb restore"),
-    }
 }
 
 /// A place in a statement where a table is derived.
@@ -56,7 +40,7 @@ struct Place {
     name: String,
     /// The name that the statement may use for it.
     alias: String,
-    derived: Derived,
+    source: Source,
     /// The last token of it.
     last: usize,
 }
@@ -131,7 +115,7 @@ pub(crate) fn rewrite(
             None => reader.table_function(at)?,
             found => found,
         };
-        let Some(Place { name, alias, derived, last }) = found else {
+        let Some(Place { name, alias, source, last }) = found else {
             // The one before may become part of the text: then it is still the same that is meant.
             if let Some(token) = tokens.get(at).filter(|token| token.text(text) == "?") {
                 done.push(text.get(copied..token.from).unwrap_or_default(), copied);
@@ -148,7 +132,7 @@ pub(crate) fn rewrite(
         if !has_alias(statement, last + 1) {
             done.push(&format!(" AS {}", quoted(&alias)), from);
         }
-        done.derived.push((name, derived));
+        done.derived.push((name, Arc::new(source)));
         copied = tokens.get(last).map_or(copied, |token| token.to);
         at = last + 1;
     }
@@ -180,8 +164,8 @@ impl Reader<'_> {
         let Some(last) = self.last_of_instant(at + 3) else { return Ok(None) };
         let frame = self.instant(at + 3, last)?;
         let name = format!("{table}@{}", frame.as_micros());
-        let derived = Derived::Then { table: table.clone(), frame };
-        Ok(Some(Place { name, alias: table, derived, last }))
+        let source = Source::Then { table: table.clone(), frame };
+        Ok(Some(Place { name, alias: table, source, last }))
     }
 
     /// `history('table')` and its like, where a table is expected.
@@ -231,7 +215,7 @@ impl Reader<'_> {
             _ => String::new(),
         };
         let name = format!("{function}({table_name}{parts})");
-        Ok(Some(Place { name, alias: function, derived: Derived::Computed(computed), last }))
+        Ok(Some(Place { name, alias: function, source: Source::Computed(computed), last }))
     }
 
     /// The arguments behind the first, each by its first and last token; and the closing bracket.

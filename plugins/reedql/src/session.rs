@@ -10,8 +10,9 @@ use reedbase_plugin_api::{
 use crate::connection::Watch;
 use crate::plan::Plan;
 use crate::script::Statement;
-use crate::shared::{Shared, Source};
+use crate::shared::Shared;
 use crate::side::Side;
+use crate::source::Source;
 use crate::transaction::Transactions;
 use crate::views::{self, VIEWS, View};
 
@@ -37,7 +38,7 @@ pub(crate) struct Session {
     pub(crate) options: QueryOptions,
     pub(crate) watch: Watch,
     /// Plans by their texts, of the tables as they look now.
-    plans: HashMap<String, Known>,
+    plans: foldhash::HashMap<String, Known>,
     /// The tables as they looked when the plans were made.
     pub(crate) catalog: Catalog,
 }
@@ -82,7 +83,7 @@ impl Session {
             scanned: HashMap::new(),
             options: QueryOptions::default(),
             watch,
-            plans: HashMap::new(),
+            plans: foldhash::HashMap::default(),
             catalog: Catalog::default(),
         })
     }
@@ -160,8 +161,7 @@ impl Session {
         if !self.table_names()?.iter().any(|table| table.as_str() == VIEWS) {
             return Ok(Vec::new());
         }
-        let source = self.shared.add_source(VIEWS, || Source::Now(VIEWS.to_owned()));
-        views::read(&*self.shared.view(VIEWS, &source)?)
+        views::read(&*self.shared.view(VIEWS, || Arc::new(Source::Now(VIEWS.to_owned())))?)
     }
 
     pub(crate) fn keep_plan(&mut self, text: &str, plan: Plan) {

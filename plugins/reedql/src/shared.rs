@@ -3,22 +3,14 @@
 //! SQLite calls the tables back in the middle of a statement, and knows of errors only texts. So the error itself
 //! waits here until the session asks what went wrong.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reedbase_plugin_api::{Computed, Error, Result, Snapshot, TableView, Timestamp, Writer};
+use foldhash::HashMap;
+use reedbase_plugin_api::{Error, Result, Snapshot, TableView, Writer};
 use rusqlite::types::Value as SqlValue;
 
-/// Where the rows of a table of the connection come from.
-pub(crate) enum Source {
-    /// A table as the session reads it.
-    Now(String),
-    /// A table after an older frame.
-    Then { table: String, frame: Timestamp },
-    /// A table that is computed.
-    Computed(Computed),
-}
+use crate::source::Source;
 
 /// What a session and its tables share.
 #[derive(Default)]
@@ -49,10 +41,24 @@ struct Written {
 #[derive(Default)]
 struct State {
     snapshot: Option<Arc<dyn Snapshot>>,
-    sources: HashMap<String, Arc<Source>>,
-    /// Tables as they were read last, and when that was.
-    views: HashMap<String, (u64, Arc<dyn TableView>)>,
+    /// The tables of the connections, by their names there.
+    tables: HashMap<String, Known>,
     failure: Option<Error>,
+}
+
+/// A table of the connections.
+struct Known {
+    source: Arc<Source>,
+    /// The table as it was read last, and when that was.
+    view: Arc<dyn TableView>,
+    generation: u64,
+}
+
+impl Known {
+    fn is_of(&self, generation: u64) -> bool {
+        let same = self.generation == generation && !self.source.changes_meanwhile();
+        same || matches!(*self.source, Source::Then { .. })
+    }
 }
 
 impl Shared {
@@ -166,45 +172,44 @@ impl Shared {
         snapshot.ok_or_else(|| Error::internal("the session reads no snapshot"))
     }
 
-    /// Notes where the rows of a table of the connection come from.
-    pub(crate) fn add_source(&self, name: &str, source: impl FnOnce() -> Source) -> Arc<Source> {
-        let mut state = self.state();
-        let known = state.sources.entry(name.to_owned());
-        Arc::clone(known.or_insert_with(|| Arc::new(source())))
-    }
-
     /// Forgets where rows come from: a table that was computed may be one of the database now.
     pub(crate) fn forget_sources(&self) {
-        let mut state = self.state();
-        state.sources.clear();
-        state.views.clear();
+        self.state().tables.clear();
     }
 
     /// Where the rows of a table of the connection come from.
     pub(crate) fn source(&self, name: &str) -> Result<Arc<Source>> {
-        let source = self.state().sources.get(name).cloned();
+        let source = self.state().tables.get(name).map(|known| Arc::clone(&known.source));
         source.ok_or_else(|| Error::internal(format!("the table {name} has no source")))
     }
 
-    /// A table of the connection as it is read now.
-    pub(crate) fn view(&self, name: &str, source: &Source) -> Result<Arc<dyn TableView>> {
+    /// A table of the connection as it is read now. Where its rows come from is noted the first time.
+    pub(crate) fn view(
+        &self,
+        name: &str,
+        source: impl FnOnce() -> Arc<Source>,
+    ) -> Result<Arc<dyn TableView>> {
         let generation = self.generation();
-        if let Some((known, view)) = self.state().views.get(name)
-            && (*known == generation || matches!(source, Source::Then { .. }))
-            && !matches!(source, Source::Computed(Computed::Indices | Computed::Searches))
-        {
-            return Ok(Arc::clone(view));
-        }
-        let view = match source {
+        let source = match self.state().tables.get(name) {
+            Some(known) if known.is_of(generation) => return Ok(Arc::clone(&known.view)),
+            Some(known) => Arc::clone(&known.source),
+            None => source(),
+        };
+        let view = self.read(&source)?;
+        let known = Known { source, view: Arc::clone(&view), generation };
+        self.state().tables.insert(name.to_owned(), known);
+        Ok(view)
+    }
+
+    fn read(&self, source: &Source) -> Result<Arc<dyn TableView>> {
+        match source {
             Source::Now(table) => match self.writer().as_deref() {
                 Some(writer) => writer.table(table),
                 None => self.snapshot()?.table(table),
             },
             Source::Then { table, frame } => self.snapshot()?.as_of(*frame)?.table(table),
             Source::Computed(what) => self.snapshot()?.computed(what),
-        }?;
-        self.state().views.insert(name.to_owned(), (generation, Arc::clone(&view)));
-        Ok(view)
+        }
     }
 
     /// Keeps what went wrong, and gives SQLite the text of it. The first failure counts.

@@ -3,10 +3,10 @@
 //! Both know the same names. In the one all tables are virtual, and read straight from a snapshot; in the other some are
 //! mirrors.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::HashMap;
 use reedbase_plugin_api::{Error, Function, Result, Schema, TableView};
 use rusqlite::Connection;
 
@@ -48,7 +48,7 @@ impl Side {
         });
         let connection = connection
             .map_err(|error| shared.take_failure().unwrap_or_else(|| engine_failed(error)))?;
-        Ok(Self { connection, shared: Arc::clone(shared), internal, declared: HashMap::new() })
+        Ok(Self { connection, shared: Arc::clone(shared), internal, declared: HashMap::default() })
     }
 
     /// What the connection knows of the columns of a table.

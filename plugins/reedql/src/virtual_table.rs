@@ -27,8 +27,8 @@ use crate::cell::{self, AsSql};
 use crate::cursor::Cursor;
 use crate::declare::declare;
 use crate::guard::{engine_failed, guard, module_error};
-use crate::rewrite::not_writable;
-use crate::shared::{Shared, Source};
+use crate::shared::Shared;
+use crate::source::Source;
 
 /// The name of the module.
 pub(crate) const MODULE: &str = "reedbase";
@@ -70,7 +70,7 @@ unsafe impl VTab<'static> for VirtualTable {
         guard(shared, || {
             let name = String::from_utf8_lossy(name);
             let source = shared.source(&name)?;
-            let view = shared.view(&name, &source)?;
+            let view = shared.view(&name, || Arc::clone(&source))?;
             let (schema, rows) = (Arc::clone(view.schema()), view.row_count());
             let declared = CString::new(declare(&schema))
                 .map_err(|_| Error::invalid("a name of a column holds a zero byte"))?;
@@ -96,7 +96,7 @@ unsafe impl VTab<'static> for VirtualTable {
             let view = match &self.view {
                 Some((known, view)) if *known == generation => Arc::clone(view),
                 _ => {
-                    let view = shared.view(&self.name, &self.source)?;
+                    let view = shared.view(&self.name, || Arc::clone(&self.source))?;
                     self.view = Some((generation, Arc::clone(&view)));
                     view
                 }
@@ -125,7 +125,7 @@ impl UpdateVTab<'static> for VirtualTable {
     fn insert(&mut self, args: &Inserts<'_>) -> rusqlite::Result<i64> {
         let shared = Arc::clone(&self.shared);
         guard(&shared, || {
-            let Source::Now(table) = &*self.source else { return Err(self.not_writable()) };
+            let Source::Now(table) = &*self.source else { return Err(self.source.not_writable()) };
             let mut cells = Vec::with_capacity(self.schema.columns.len());
             for (column, value) in self.schema.columns.iter().zip(args.iter().skip(2)) {
                 let cell = match &column.default {
@@ -169,13 +169,9 @@ impl UpdateVTab<'static> for VirtualTable {
 }
 
 impl VirtualTable {
-    fn not_writable(&self) -> Error {
-        not_writable(matches!(&*self.source, Source::Computed(_)))
-    }
-
     /// The name of the table, and what the statement reads of it: the rows that it changes are named in that.
     fn writable(&self) -> Result<(&str, &Arc<dyn TableView>), Error> {
-        let Source::Now(table) = &*self.source else { return Err(self.not_writable()) };
+        let Source::Now(table) = &*self.source else { return Err(self.source.not_writable()) };
         let view = self.view.as_ref().map(|(_, view)| view);
         Ok((table, view.ok_or_else(|| Error::internal("the statement reads no rows"))?))
     }
