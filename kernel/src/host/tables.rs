@@ -8,6 +8,7 @@ use reedbase_plugin_api::{
     Batch, Bytes, Column, ColumnType, Function, FunctionCache, Index, IndexSearch, IndexView, Keys,
     LineEnd, Range, Result, RowSearch, Schema, Shape, TableName, TableView, Timestamp,
 };
+use smallvec::SmallVec;
 
 use super::remembering::remembering;
 use crate::database::{Database, Snapshot};
@@ -136,7 +137,7 @@ pub(super) fn schema_of(text: Option<&Bytes>, shape: &Shape) -> Schema {
 #[derive(Debug)]
 pub(super) struct HostTable {
     name: TableName,
-    table: Table,
+    table: Arc<Table>,
     described: Described,
     catalog: Arc<Catalog>,
     /// What it is a part of.
@@ -166,7 +167,7 @@ impl HostTable {
     ) -> Self {
         let described = catalog.describe(&name, &table);
         let opened = described.indices.iter().map(|_| OnceLock::new()).collect();
-        let catalog = Arc::clone(catalog);
+        let (catalog, table) = (Arc::clone(catalog), Arc::new(table));
         Self { name, table, described, catalog, snapshot, pending, opened }
     }
 
@@ -200,9 +201,12 @@ impl HostTable {
     }
 }
 
+/// Most searches find no more than so many rows at once.
+const FEW: usize = 4;
+
 /// A search in an index of a table.
 struct HostSearch {
-    table: Table,
+    table: Arc<Table>,
     search: Box<dyn IndexSearch>,
     keys: Keys,
 }
@@ -211,7 +215,7 @@ impl RowSearch for HostSearch {
     fn next(&mut self, max: usize, batch: &mut Batch) -> Result<bool> {
         self.keys.clear();
         let more = self.search.next(max, &mut self.keys);
-        let keys: Vec<_> = self.keys.iter().map(Key::from_bytes).collect();
+        let keys: SmallVec<[_; FEW]> = self.keys.iter().map(Key::from_bytes).collect();
         self.table.find_rows(&keys, &mut |slot, row| {
             let len = row.len();
             batch.add_piece(row);
@@ -275,7 +279,7 @@ impl TableView for HostTable {
 
     fn search(&self, index: usize, range: &Range) -> Result<Option<Box<dyn RowSearch>>> {
         let Some(index) = self.index(index)? else { return Ok(None) };
-        let (table, search, keys) = (self.table.clone(), index.search(range), Keys::default());
-        Ok(Some(Box::new(HostSearch { table, search, keys })))
+        let (table, search) = (Arc::clone(&self.table), index.search(range));
+        Ok(Some(Box::new(HostSearch { table, search, keys: Keys::default() })))
     }
 }

@@ -118,19 +118,24 @@ impl Run {
     /// The entries from one place up to another.
     pub(crate) fn between(&self, from: &[u8], to: Option<&[u8]>) -> Range<usize> {
         let start = self.first_at(from);
-        start..to.map_or(self.len, |to| self.first_behind(start, to))
+        start..to.map_or(self.len, |to| self.end_of(start, |entry| entry < to))
     }
 
-    /// The first entry from a place on that is not before these bytes. Many searches find few: so steps begin small, and
-    /// double. (Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.)
-    fn first_behind(&self, start: usize, bytes: &[u8]) -> usize {
-        let is_before = |at: usize| at < self.len && self.whole(at) < bytes;
+    /// The entries whose values and keys, one behind the other, begin with these bytes.
+    pub(crate) fn beginning_with(&self, bytes: &[u8]) -> Range<usize> {
+        let start = self.first_at(bytes);
+        start..self.end_of(start, |entry| entry.starts_with(bytes))
+    }
+
+    /// Where the entries from a place on end that are wanted. Many searches find few: so steps begin small, and double.
+    /// (Bentley and Yao, "An almost optimal algorithm for unbounded searching", 1976.)
+    fn end_of(&self, start: usize, is_wanted: impl Fn(&[u8]) -> bool) -> usize {
         let (mut from, mut step) = (start, 1);
-        while is_before(from + step - 1) {
+        while from + step <= self.len && is_wanted(self.whole(from + step - 1)) {
             from += step;
             step *= 2;
         }
-        self.halve(from, (from + step - 1).min(self.len), bytes)
+        self.halve(from, (from + step - 1).min(self.len), is_wanted)
     }
 
     /// The first entry that is not before these bytes.
@@ -142,14 +147,15 @@ impl Run {
         let wanted = beginning(bytes, self.common);
         let before = self.fences.partition_point(|fence| *fence < wanted);
         let behind = self.fences.partition_point(|fence| *fence <= wanted);
-        self.halve(before.saturating_sub(1) * STEP, (behind * STEP).min(self.len), bytes)
+        let (from, to) = (before.saturating_sub(1) * STEP, (behind * STEP).min(self.len));
+        self.halve(from, to, |entry| entry < bytes)
     }
 
-    /// The first entry between two places that is not before these bytes.
-    fn halve(&self, mut from: usize, mut to: usize, bytes: &[u8]) -> usize {
+    /// The first entry between two places that is not as those before it are.
+    fn halve(&self, mut from: usize, mut to: usize, is_before: impl Fn(&[u8]) -> bool) -> usize {
         while from < to {
             let middle = from + (to - from) / 2;
-            if self.whole(middle) < bytes { from = middle + 1 } else { to = middle }
+            if is_before(self.whole(middle)) { from = middle + 1 } else { to = middle }
         }
         from
     }

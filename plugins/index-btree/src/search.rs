@@ -13,15 +13,18 @@ pub(crate) struct Search {
     tree: Arc<Tree>,
     /// The entries of the run that were not looked at yet.
     run: Places<usize>,
-    /// The same for what came, by its bytes.
-    added: Window,
+    /// The same for what came, by its bytes; `None` if nothing did.
+    added: Option<Window>,
     reversed: bool,
 }
 
 impl Search {
     pub(crate) fn new(tree: Arc<Tree>, range: &Range) -> Self {
-        let added = Window::of(range);
-        let run = tree.run.between(&added.from, added.to.as_deref());
+        let run = match range {
+            Range::Equal(value) => tree.run.beginning_with(value),
+            Range::Between { from, to, .. } => tree.run.between(from, to.as_deref()),
+        };
+        let added = (tree.overlay.added_count() > 0).then(|| Window::of(range));
         let reversed = matches!(range, Range::Between { reversed: true, .. });
         Self { tree, run, added, reversed }
     }
@@ -50,9 +53,9 @@ impl Search {
         !self.run.is_empty()
     }
 
-    fn next_merged(&mut self, max: usize, keys: &mut Keys) -> bool {
+    fn next_merged(&mut self, window: Window, max: usize, keys: &mut Keys) -> bool {
         let tree = Arc::clone(&self.tree);
-        let window = self.added.clone();
+        let mut rest = window.clone();
         let mut forward = tree.overlay.added(&window);
         let reversed = self.reversed;
         let mut added = std::iter::from_fn(|| match reversed {
@@ -82,23 +85,24 @@ impl Search {
                 keys.push(key);
                 let mut place = [value, key].concat();
                 match reversed {
-                    true => self.added.to = Some(place),
+                    true => rest.to = Some(place),
                     false => {
                         place.push(0);
-                        self.added.from = place;
+                        rest.from = place;
                     }
                 }
             }
         }
+        self.added = Some(rest);
         true
     }
 }
 
 impl IndexSearch for Search {
     fn next(&mut self, max: usize, keys: &mut Keys) -> bool {
-        match self.tree.overlay.added_count() {
-            0 => self.next_plain(max, keys),
-            _ => self.next_merged(max, keys),
+        match self.added.take() {
+            None => self.next_plain(max, keys),
+            Some(window) => self.next_merged(window, max, keys),
         }
     }
 }

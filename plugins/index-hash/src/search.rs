@@ -3,7 +3,7 @@
 use std::ops::Range as Places;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{IndexSearch, Keys};
+use reedbase_plugin_api::{IndexSearch, Keys, Range};
 use reedbase_plugin_index_kit::Window;
 
 use crate::hash::{Hash, word};
@@ -13,17 +13,18 @@ pub(crate) struct Search {
     hash: Arc<Hash>,
     /// The entries of the run that were not looked at yet.
     run: Places<usize>,
-    /// The same for what came, by its bytes.
-    added: Window,
+    /// The same for what came, by its bytes; `None` if nothing did.
+    added: Option<Window>,
 }
 
 impl Search {
     /// A search for the values with this hash, or for all.
     pub(crate) fn new(hash: Arc<Hash>, wanted: Option<u64>) -> Self {
         let run = wanted.map_or(0..hash.run.len(), |wanted| hash.run.of_hash(wanted));
-        let from = wanted.map(|wanted| word(wanted).to_vec()).unwrap_or_default();
-        let to = reedbase_plugin_api::sql::just_behind(&from);
-        Self { hash, run, added: Window { from, to } }
+        let came = hash.overlay.added_count() > 0;
+        let value = || wanted.map(|wanted| word(wanted).to_vec()).unwrap_or_default();
+        let added = came.then(|| Window::of(&Range::Equal(value())));
+        Self { hash, run, added }
     }
 
     fn is_there(&self, at: usize) -> bool {
@@ -46,13 +47,15 @@ impl IndexSearch for Search {
         if !self.run.is_empty() {
             return true;
         }
-        let window = self.added.clone();
+        let Some(window) = self.added.take() else { return false };
+        let mut rest = window.clone();
         for (value, key) in self.hash.overlay.added(&window) {
             if keys.len() == max {
+                self.added = Some(rest);
                 return true;
             }
             keys.push(key);
-            self.added.from = [value, key, &[0]].concat();
+            rest.from = [value, key, &[0]].concat();
         }
         false
     }

@@ -10,7 +10,7 @@ use reedbase_plugin_api::{IndexView, IndexedColumn, Schema};
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{IndexConstraintOp, IndexFlags, IndexInfo};
 
-use crate::way::{Order, Test, Way, literal};
+use crate::way::{Order, Test, Tests, Way, literal};
 
 /// All rows.
 pub(crate) const ALL: c_int = 0;
@@ -39,8 +39,8 @@ struct Condition {
 }
 
 /// A way, and what it costs.
-struct Offer {
-    way: Way,
+struct Offer<'a> {
+    way: Way<'a>,
     /// The conditions that it uses, in the order of its tests.
     conditions: Vec<usize>,
     rows: f64,
@@ -74,7 +74,7 @@ pub(crate) fn choose(
     let limit = IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_LIMIT;
     let limited = info.constraints().any(|constraint| constraint.operator() == limit);
     // Rows in the wanted order need not be sorted.
-    let cost = |offer: &Offer| match offer.way.order {
+    let cost = |offer: &Offer<'_>| match offer.way.order {
         Order::Any => offer.rows * (LOOKUP + sorting),
         _ if limited => offer.rows * LOOKUP / LIMITED,
         _ => offer.rows * LOOKUP,
@@ -221,13 +221,13 @@ fn equal_key(conditions: &[Condition], schema: &Schema) -> Option<Vec<usize>> {
 }
 
 /// How an index could serve; `None` if it is of no use.
-fn offer(
-    index: &IndexView,
+fn offer<'a>(
+    index: &'a IndexView,
     conditions: &[Condition],
     order: &[(usize, bool)],
     rows: f64,
-) -> Option<Offer> {
-    let (mut tests, mut used) = (Vec::new(), Vec::new());
+) -> Option<Offer<'a>> {
+    let (mut tests, mut used) = (Tests::new(), Vec::new());
     let mut columns = index.columns.iter();
     let mut next = columns.next();
     while let Some(column) = next {
@@ -261,7 +261,7 @@ fn offer(
         equal => (SAME_VALUE + 1.0 - f64::from(u8::try_from(equal).unwrap_or(u8::MAX)))
             .clamp(2.0, (rows / 4.0).max(2.0)),
     };
-    let way = Way { tests, order, limits: 0, index: index.spec.name.clone() };
+    let way = Way { tests, order, limits: 0, index: index.spec.name.as_str().into() };
     Some(Offer { way, conditions: used, rows: (found * share).max(1.0) })
 }
 

@@ -1,8 +1,8 @@
 //! A connection of SQLite that has no file, and is let do nothing but what a query needs.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use reedbase_plugin_api::sql::compare_decimals;
 use reedbase_plugin_api::{Function, Interrupt, QueryOptions};
@@ -87,18 +87,35 @@ fn is_allowed(context: &AuthContext<'_>) -> bool {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watch {
     pub(crate) interrupt: Interrupt,
-    deadline: Arc<Mutex<Option<Instant>>>,
+    deadline: Arc<Deadline>,
+}
+
+/// When a statement must be done, if ever: whoever sets it need not wait.
+#[derive(Debug)]
+struct Deadline {
+    origin: Instant,
+    /// Nanoseconds since the origin; the most there can be is never.
+    at: AtomicU64,
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self { origin: Instant::now(), at: AtomicU64::new(u64::MAX) }
+    }
 }
 
 impl Watch {
-    /// Sets when a statement must be done.
-    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    /// Sets how long a statement may take from now on.
+    pub(crate) fn set_time(&self, most: Option<Duration>) {
+        let at = most.map(|most| self.deadline.origin.elapsed().saturating_add(most).as_nanos());
+        let at = at.and_then(|at| u64::try_from(at).ok()).unwrap_or(u64::MAX);
+        self.deadline.at.store(at, Ordering::Relaxed);
     }
 
     fn is_over(&self) -> bool {
-        let deadline = *self.deadline.lock().unwrap_or_else(PoisonError::into_inner);
-        self.interrupt.is_stopped() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        let at = self.deadline.at.load(Ordering::Relaxed);
+        let late = || self.deadline.origin.elapsed().as_nanos() >= u128::from(at);
+        self.interrupt.is_stopped() || (at < u64::MAX && late())
     }
 }
 

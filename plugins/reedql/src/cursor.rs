@@ -11,10 +11,11 @@ use reedbase_plugin_api::sql::{CellValue, encode};
 use reedbase_plugin_api::{Batch, ColumnType, Error, IndexView, RowSearch, TableView};
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{Context, Filters, VTabCursor, sqlite3_vtab_cursor};
+use smallvec::SmallVec;
 
 use crate::access::{BY_INDEX, BY_KEY};
 use crate::cell::Given;
-use crate::guard::{guard, panicked};
+use crate::guard::{guarded, panicked};
 use crate::probe::{Probe, probe};
 use crate::shared::Shared;
 use crate::sought::{Sought, sought};
@@ -52,7 +53,7 @@ enum Rest {
 /// Where the cells of the row start and end, as far as somebody asked for them.
 #[derive(Default)]
 struct Cut {
-    cells: Vec<(u32, u32)>,
+    cells: SmallVec<[(u32, u32); 16]>,
 }
 
 /// The first batches are small, since many queries want few rows.
@@ -140,7 +141,7 @@ impl Cursor {
     }
 
     /// The rows that an index finds; all of them, where it cannot tell.
-    fn search(&self, way: &Way, args: &Filters<'_>) -> Result<Rest, Error> {
+    fn search(&self, way: &Way<'_>, args: &Filters<'_>) -> Result<Rest, Error> {
         let mut indices = self.view.indices().iter().enumerate();
         let found = indices.find(|(_, view)| view.spec.name == way.index);
         let (number, index) =
@@ -158,7 +159,7 @@ impl Cursor {
     }
 
     /// All rows in the order that was promised: by the columns of the index behind those that equal something.
-    fn sorted(&self, way: &Way, index: &IndexView) -> Result<Rest, Error> {
+    fn sorted(&self, way: &Way<'_>, index: &IndexView) -> Result<Rest, Error> {
         let columns = index.columns.get(way.equal()..).unwrap_or_default();
         let (mut batch, mut next, mut all) = (Batch::default(), Some(0), Vec::new());
         while let Some(from) = next {
@@ -222,8 +223,8 @@ unsafe impl VTabCursor for Cursor {
         text: Option<&str>,
         args: &Filters<'_>,
     ) -> rusqlite::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        guard(&shared, || self.start(way, text, args))
+        let done = guarded(|| self.start(way, text, args));
+        self.shared.told(done)
     }
 
     fn next(&mut self) -> rusqlite::Result<()> {
@@ -232,8 +233,8 @@ unsafe impl VTabCursor for Cursor {
         if self.at < self.batch.len() {
             return Ok(());
         }
-        let shared = Arc::clone(&self.shared);
-        guard(&shared, || self.fill())
+        let done = guarded(|| self.fill());
+        self.shared.told(done)
     }
 
     fn eof(&self) -> bool {
@@ -259,12 +260,14 @@ impl Drop for Cursor {
 }
 
 /// How many rows are wanted, if the query says so.
-fn wanted(way: &Way, args: &Filters<'_>) -> Option<usize> {
+fn wanted(way: &Way<'_>, args: &Filters<'_>) -> Option<usize> {
+    if way.limits == 0 {
+        return None;
+    }
     let told = args.iter().skip(way.tests.len()).take(way.limits);
     let number = |value: ValueRef<'_>| value.as_i64().ok().and_then(|n| usize::try_from(n).ok());
-    let all = told.map(number).collect::<Option<Vec<_>>>()?;
-    let sum = all.iter().fold(0_usize, |sum, n| sum.saturating_add(*n));
-    (way.limits > 0).then(|| sum.clamp(1, SIZES.1))
+    let sum = told.map(number).try_fold(0_usize, |sum, n| Some(sum.saturating_add(n?)))?;
+    Some(sum.clamp(1, SIZES.1))
 }
 
 /// The key that the constraints name: the texts of its cells, `Some(None)` if no row can have it, `None` if it must be searched

@@ -5,17 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use reedbase_plugin_api::Error;
 
-use crate::shared::Shared;
-
-/// Does what SQLite asks for; what fails, and a panic, becomes an error of the query.
-pub(crate) fn guard<T>(
-    shared: &Shared,
-    act: impl FnOnce() -> Result<T, Error>,
-) -> rusqlite::Result<T> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(done) => done.map_err(|error| shared.fail(error)),
-        Err(_) => Err(shared.fail(panicked())),
-    }
+/// Does what SQLite asks for; a panic becomes an error. [`Shared::told`] hands it on.
+pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(panicked()))
 }
 
 pub(crate) fn panicked() -> Error {
@@ -33,15 +25,17 @@ pub(crate) fn module_error(text: &str) -> rusqlite::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use reedbase_plugin_api::ErrorKind;
+
+    use super::*;
+    use crate::shared::Shared;
 
     #[test]
     fn a_panic_becomes_an_error() {
         let shared = Shared::default();
-        assert_eq!(guard(&shared, || Ok(7)).unwrap(), 7);
+        assert_eq!(shared.told(guarded(|| Ok(7))).unwrap(), 7);
         let panics = || -> Result<(), Error> { panic!("on purpose") };
-        assert!(guard(&shared, panics).is_err());
+        assert!(shared.told(guarded(panics)).is_err());
         assert_eq!(shared.take_failure().unwrap().kind(), ErrorKind::Internal);
     }
 }

@@ -5,13 +5,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use reedbase_plugin_api::sql::CellValue;
 use reedbase_plugin_api::{
     Error, ErrorKind, Outcome, Params, QueryPath, Result, RowSink, Schema, TableView,
 };
 use rusqlite::types::Value as SqlValue;
+use smallvec::SmallVec;
 
 use crate::access::read_columns;
 use crate::connection;
@@ -38,7 +38,7 @@ pub(crate) enum Path {
 }
 
 /// The tables that a statement names, as it reads them.
-pub(crate) type Views<'p> = Vec<(&'p str, Arc<dyn TableView>)>;
+pub(crate) type Views<'p> = SmallVec<[(&'p str, Arc<dyn TableView>); 4]>;
 
 /// Whether a table has a column that is seen only by its name.
 fn hides(schema: &Schema) -> bool {
@@ -54,13 +54,12 @@ impl Session {
         rows: &mut dyn RowSink,
     ) -> Result<Outcome> {
         let views = self.views(plan)?;
-        self.shared.take_inserted();
-        self.shared.set_named(plan.named.clone());
+        self.shared.begin_statement(plan.named.clone());
         let path = self.path(plan, &views)?;
         if path == Path::Mirrored {
             self.prepare_mirrors(plan, &views)?;
         }
-        self.watch.set_deadline(self.options.time.map(|time| Instant::now() + time));
+        self.watch.set_time(self.options.time);
         let side = match (path, &self.mirrored) {
             (Path::Mirrored, Some(mirrored)) => mirrored,
             _ => &self.direct,
@@ -75,11 +74,12 @@ impl Session {
         if let (Path::Mirrored, Some(target)) = (path, &plan.target) {
             self.write_back(target, done.is_err())?;
         }
-        self.note_scans(&views);
+        let left = self.shared.end_statement();
+        self.note_scans(&views, left.scanned);
         match done {
             Ok(changed) => {
                 let mut outcome = Outcome::default();
-                (outcome.changed, outcome.key) = (changed, self.shared.take_inserted());
+                (outcome.changed, outcome.key) = (changed, left.inserted);
                 Ok(outcome)
             }
             Err(Stopped::Ours(error)) => Err(error),
@@ -121,7 +121,7 @@ impl Session {
     pub(crate) fn views<'p>(&mut self, plan: &'p Plan) -> Result<Views<'p>> {
         let now = plan.tables.iter().map(|table| (table, None));
         let derived = plan.rewritten.derived.iter().map(|(name, source)| (name, Some(source)));
-        let mut views = Vec::with_capacity(plan.tables.len() + plan.rewritten.derived.len());
+        let mut views = Views::new();
         for (name, source) in now.chain(derived) {
             let known = || source.cloned().unwrap_or_else(|| Arc::new(Source::Now(name.clone())));
             let view = self.shared.view(name, known)?;
@@ -258,8 +258,12 @@ impl Session {
     }
 
     /// Counts the rows that were passed by.
-    pub(crate) fn note_scans(&mut self, views: &[(&str, Arc<dyn TableView>)]) {
-        for (name, rows) in self.shared.take_scanned() {
+    pub(crate) fn note_scans(
+        &mut self,
+        views: &[(&str, Arc<dyn TableView>)],
+        scanned: Vec<(String, u64)>,
+    ) {
+        for (name, rows) in scanned {
             if views.iter().any(|(known, _)| *known == name) {
                 *self.scanned.entry(name).or_default() += rows;
             }

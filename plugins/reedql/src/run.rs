@@ -7,6 +7,7 @@ use reedbase_plugin_api::{
 };
 use rusqlite::types::{ToSqlOutput, ValueRef as SqlRef};
 use rusqlite::{Connection, Statement};
+use smallvec::SmallVec;
 
 use crate::functions::value_ref;
 
@@ -72,6 +73,9 @@ impl RowSink for Held {
     }
 }
 
+/// Most rows have no more values than so many.
+const FEW: usize = 8;
+
 /// Runs a statement, and hands its rows on. Gives how many rows it changed. So many parameters by position are used already.
 pub(crate) fn run(
     connection: &Connection,
@@ -84,7 +88,7 @@ pub(crate) fn run(
     let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, params, used)?;
     let columns = statement.column_count();
-    rows.columns(&statement.column_names().collect::<Vec<_>>())?;
+    rows.columns(&statement.column_names().collect::<SmallVec<[_; FEW]>>())?;
     let mut found = statement.raw_query();
     let mut count = 0;
     while let Some(row) = found.next()? {
@@ -92,7 +96,7 @@ pub(crate) fn run(
         if let Some(most) = limits.rows.filter(|most| count > *most) {
             return Err(too_many(most).into());
         }
-        let mut values = Vec::with_capacity(columns);
+        let mut values = SmallVec::<[_; FEW]>::with_capacity(columns);
         for column in 0..columns {
             values.push(value_ref(row.get_ref(column)?)?);
         }

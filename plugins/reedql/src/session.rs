@@ -118,7 +118,9 @@ impl Session {
         if !known.plan.is_with(params, same_frames, &|at| host.instant(at)) {
             return Ok(None);
         }
-        known.seen = Arc::downgrade(snapshot);
+        if !same_frames {
+            known.seen = Arc::downgrade(snapshot);
+        }
         Ok(Some(Arc::clone(&known.plan)))
     }
 

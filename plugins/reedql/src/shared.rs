@@ -18,18 +18,25 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// The transaction that is open, whose tables are read then.
     writer: Mutex<Option<Box<dyn Writer>>>,
-    /// The key of the row that was inserted last.
-    inserted: Mutex<Option<Vec<String>>>,
+    /// What is known of the statement that runs.
+    running: Mutex<Running>,
     /// The rows that were written, by table and key, where somebody wants to know.
     written: Mutex<Written>,
-    /// The columns that the INSERT names that runs; `None` means all.
-    named: Mutex<Option<Vec<String>>>,
-    /// How many rows of which table scans passed by.
-    scanned: Mutex<Vec<(String, u64)>>,
-    /// The keys, as values, of the rows that a statement touched in mirrors.
-    touched: Mutex<Vec<(String, Vec<SqlValue>)>>,
     /// Goes up whenever a table may look different.
     generation: AtomicU64,
+}
+
+/// What is known of the statement that runs, and what it leaves.
+#[derive(Default)]
+pub(crate) struct Running {
+    /// The columns that an INSERT names; `None` means all.
+    named: Option<Vec<String>>,
+    /// The key of the row that was inserted last.
+    pub(crate) inserted: Option<Vec<String>>,
+    /// How many rows of which table scans passed by.
+    pub(crate) scanned: Vec<(String, u64)>,
+    /// The keys, as values, of the rows that it touched in mirrors.
+    touched: Vec<(String, Vec<SqlValue>)>,
 }
 
 #[derive(Default)]
@@ -117,48 +124,45 @@ impl Shared {
         std::mem::take(&mut written.keys)
     }
 
-    /// An INSERT that names these columns is about to run.
-    pub(crate) fn set_named(&self, named: Option<Vec<String>>) {
-        *self.named.lock().unwrap_or_else(PoisonError::into_inner) = named;
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A statement is about to run; if it is an INSERT, it names these columns.
+    pub(crate) fn begin_statement(&self, named: Option<Vec<String>>) {
+        *self.running() = Running { named, ..Running::default() };
+    }
+
+    /// The statement is done. Gives what it left.
+    pub(crate) fn end_statement(&self) -> Running {
+        std::mem::take(&mut *self.running())
     }
 
     /// Whether the INSERT that runs leaves a column to its default.
     pub(crate) fn is_left_out(&self, column: &str) -> bool {
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named
-            .as_ref()
-            .is_some_and(|named| !named.iter().any(|name| name.eq_ignore_ascii_case(column)))
+        let running = self.running();
+        let mut named = running.named.iter();
+        named.any(|named| !named.iter().any(|name| name.eq_ignore_ascii_case(column)))
     }
 
     /// Notes how many rows a scan passed by.
     pub(crate) fn note_scanned(&self, table: &str, rows: u64) {
-        let mut scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
-        scanned.push((table.to_owned(), rows));
+        self.running().scanned.push((table.to_owned(), rows));
     }
 
-    /// The rows that scans passed by since this was asked last.
-    pub(crate) fn take_scanned(&self) -> Vec<(String, u64)> {
-        std::mem::take(&mut *self.scanned.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Notes a row of a mirror that a statement touches.
+    /// Notes a row of a mirror that the statement touches.
     pub(crate) fn note_touched(&self, table: String, key: Vec<SqlValue>) {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push((table, key));
+        self.running().touched.push((table, key));
     }
 
     /// The rows of mirrors that were touched since this was asked last.
     pub(crate) fn take_touched(&self) -> Vec<(String, Vec<SqlValue>)> {
-        std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.running().touched)
     }
 
     /// Notes the key of a row that was inserted.
     pub(crate) fn note_inserted(&self, key: Vec<String>) {
-        *self.inserted.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
-    }
-
-    /// The key of the row that was inserted last, if one was since this was asked last.
-    pub(crate) fn take_inserted(&self) -> Option<Vec<String>> {
-        self.inserted.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.running().inserted = Some(key);
     }
 
     /// A number that changes with whatever is read.
@@ -210,6 +214,11 @@ impl Shared {
             Source::Then { table, frame } => self.snapshot()?.as_of(*frame)?.table(table),
             Source::Computed(what) => self.snapshot()?.computed(what),
         }
+    }
+
+    /// Hands on what was done, and keeps what went wrong.
+    pub(crate) fn told<T>(&self, done: Result<T>) -> rusqlite::Result<T> {
+        done.map_err(|error| self.fail(error))
     }
 
     /// Keeps what went wrong, and gives SQLite the text of it. The first failure counts.

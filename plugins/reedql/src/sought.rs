@@ -30,7 +30,7 @@ enum Ends {
 
 /// The part of an index that a way and its values mean.
 pub(crate) fn sought<'v>(
-    way: &Way,
+    way: &Way<'_>,
     index: &IndexView,
     values: impl Iterator<Item = ValueRef<'v>>,
 ) -> Sought {

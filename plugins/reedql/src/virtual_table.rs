@@ -26,7 +26,7 @@ use crate::access;
 use crate::cell::{self, AsSql};
 use crate::cursor::Cursor;
 use crate::declare::declare;
-use crate::guard::{engine_failed, guard, module_error};
+use crate::guard::{engine_failed, guarded, module_error};
 use crate::shared::Shared;
 use crate::source::Source;
 
@@ -67,7 +67,7 @@ unsafe impl VTab<'static> for VirtualTable {
         _: &[&[u8]],
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
         let shared = aux.ok_or_else(|| module_error("the module has no session"))?;
-        guard(shared, || {
+        shared.told(guarded(|| {
             let name = String::from_utf8_lossy(name);
             let source = shared.source(&name)?;
             let view = shared.view(&name, || Arc::clone(&source))?;
@@ -79,30 +79,20 @@ unsafe impl VTab<'static> for VirtualTable {
             let indices = view.indices().to_vec();
             let table = Self { base, shared, name, source, schema, indices, rows, view: None };
             Ok((declared.into(), table))
-        })
+        }))
     }
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
-        guard(&self.shared, || {
+        self.shared.told(guarded(|| {
             access::choose(info, &self.name, &self.schema, &self.indices, self.rows)
                 .map_err(engine_failed)
-        })
+        }))
     }
 
     fn open(&'static mut self) -> rusqlite::Result<Cursor> {
-        let shared = Arc::clone(&self.shared);
-        guard(&shared, || {
-            let generation = shared.generation();
-            let view = match &self.view {
-                Some((known, view)) if *known == generation => Arc::clone(view),
-                _ => {
-                    let view = shared.view(&self.name, || Arc::clone(&self.source))?;
-                    self.view = Some((generation, Arc::clone(&view)));
-                    view
-                }
-            };
-            Ok(Cursor::new(Arc::clone(&shared), Arc::clone(&self.name), view))
-        })
+        let view = guarded(|| self.read());
+        let view = self.shared.told(view)?;
+        Ok(Cursor::new(Arc::clone(&self.shared), Arc::clone(&self.name), view))
     }
 }
 
@@ -112,19 +102,18 @@ impl CreateVTab<'static> for VirtualTable {
 
 impl UpdateVTab<'static> for VirtualTable {
     fn delete(&mut self, row: ValueRef<'_>) -> rusqlite::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        guard(&shared, || {
+        self.shared.told(guarded(|| {
             let (table, view) = self.writable()?;
             let key = texts_of_key(&**view, &row_of(&**view, row)?);
-            shared.write(|writer| writer.delete(table, &borrowed(&key)))?;
-            shared.note_written(table, &key);
+            self.shared.write(|writer| writer.delete(table, &borrowed(&key)))?;
+            self.shared.note_written(table, &key);
             Ok(())
-        })
+        }))
     }
 
     fn insert(&mut self, args: &Inserts<'_>) -> rusqlite::Result<i64> {
-        let shared = Arc::clone(&self.shared);
-        guard(&shared, || {
+        let shared = &self.shared;
+        shared.told(guarded(|| {
             let Source::Now(table) = &*self.source else { return Err(self.source.not_writable()) };
             let mut cells = Vec::with_capacity(self.schema.columns.len());
             for (column, value) in self.schema.columns.iter().zip(args.iter().skip(2)) {
@@ -139,12 +128,12 @@ impl UpdateVTab<'static> for VirtualTable {
             shared.note_written(table, &key);
             shared.note_inserted(key);
             Ok(0)
-        })
+        }))
     }
 
     fn update(&mut self, args: &Updates<'_>) -> rusqlite::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        guard(&shared, || {
+        let shared = &self.shared;
+        shared.told(guarded(|| {
             let (table, view) = self.writable()?;
             let row = row_of(&**view, args.iter().next().unwrap_or(ValueRef::Null))?;
             let old = row::cells(&row, view.shape().delimiter());
@@ -164,11 +153,24 @@ impl UpdateVTab<'static> for VirtualTable {
                 shared.note_written(table, &renamed(key, view.shape().key(), &cells));
             }
             Ok(())
-        })
+        }))
     }
 }
 
 impl VirtualTable {
+    /// The table as it is read now.
+    fn read(&mut self) -> Result<Arc<dyn TableView>, Error> {
+        let generation = self.shared.generation();
+        if let Some((known, view)) = &self.view
+            && *known == generation
+        {
+            return Ok(Arc::clone(view));
+        }
+        let view = self.shared.view(&self.name, || Arc::clone(&self.source))?;
+        self.view = Some((generation, Arc::clone(&view)));
+        Ok(view)
+    }
+
     /// The name of the table, and what the statement reads of it: the rows that it changes are named in that.
     fn writable(&self) -> Result<(&str, &Arc<dyn TableView>), Error> {
         let Source::Now(table) = &*self.source else { return Err(self.source.not_writable()) };

@@ -7,17 +7,24 @@
 //! 1- users_age        all, the last first; one more argument says how many rows are wanted
 //! ```
 
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
 /// A way to search an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Way {
+pub(crate) struct Way<'a> {
     /// What is compared, in the order of the arguments: first the columns that equal something, then those of one column more.
-    pub(crate) tests: Vec<Test>,
+    pub(crate) tests: Tests,
     pub(crate) order: Order,
     /// How many arguments behind those of the tests say, together, how many rows are wanted: LIMIT and OFFSET.
     pub(crate) limits: usize,
     /// The name of the index.
-    pub(crate) index: String,
+    pub(crate) index: Cow<'a, str>,
 }
+
+/// How columns are compared, few or many.
+pub(crate) type Tests = SmallVec<[Test; 8]>;
 
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +84,7 @@ impl Test {
     }
 }
 
-impl Way {
+impl<'a> Way<'a> {
     /// How many columns equal something.
     pub(crate) fn equal(&self) -> usize {
         self.tests.iter().take_while(|test| test.is_equal()).count()
@@ -95,7 +102,7 @@ impl Way {
     }
 
     /// The way that a text says.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (letters, index) = text.split_once(' ')?;
         let last = letters.chars().last()?;
         let order = ORDERS.iter().find(|(_, letter)| *letter == last)?.0;
@@ -105,7 +112,7 @@ impl Way {
         let test = |letter| TESTS.iter().find(|(_, known)| *known == letter).map(|(test, _)| *test);
         let tests = tests.map(test).collect::<Option<_>>()?;
         let limits = limits.map_or(0, |limits| limits as usize);
-        Some(Self { tests, order, limits, index: index.to_owned() })
+        Some(Self { tests, order, limits, index: index.into() })
     }
 
     /// As people say it.
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_way_comes_back_from_its_text() {
-        let tests = vec![Test::Equal, Test::Is, Test::More, Test::AtMost];
+        let tests = Tests::from_slice(&[Test::Equal, Test::Is, Test::More, Test::AtMost]);
         let way = Way { tests, order: Order::Descending, limits: 2, index: "a b".into() };
         assert_eq!(way.write(), "=~>l2- a b");
         assert_eq!(Way::parse(&way.write()), Some(way.clone()));
