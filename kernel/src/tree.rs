@@ -153,16 +153,15 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
         most: usize,
         same: impl Fn(&V, &V) -> bool,
     ) -> Option<Vec<K>> {
-        let (mut ours, mut theirs) = (self.top(), other.top());
+        let (mut ours, mut theirs) = without_shared(self.top(), other.top());
         loop {
-            (ours, theirs) = without_shared(ours, theirs);
             if !ours.iter().chain(&theirs).any(|part| matches!(**part.node, Node::Inner(_))) {
                 break;
             }
             if ours.len() + theirs.len() > most {
                 return None;
             }
-            (ours, theirs) = (below(&ours), below(&theirs));
+            (ours, theirs) = without_shared(below(&ours), below(&theirs));
         }
         let (mut ours, mut theirs) = (entries(&ours).peekable(), entries(&theirs).peekable());
         let mut keys = Vec::new();
@@ -183,13 +182,8 @@ impl<K: Ord + Clone, V: Clone + Weight> Tree<K, V> {
         None
     }
 
-    fn top(&self) -> Vec<Part<'_, K, V>> {
-        let least = |node: &'_ Node<K, V>| match node {
-            Node::Leaf(entries) => entries.first().map(|(key, _)| key.clone()),
-            Node::Inner(children) => children.first().map(|child| child.least.clone()),
-        };
-        let root = self.root.as_ref();
-        root.and_then(|node| Some(Part { least: least(node)?, node })).into_iter().collect()
+    fn top(&self) -> impl Iterator<Item = Part<'_, K, V>> {
+        self.root.iter().filter_map(|node| Some(Part { least: node.least()?, node }))
     }
 
     /// All entries from a key on, in order.
@@ -222,21 +216,24 @@ type Both<'t, K, V> = (Parts<'t, K, V>, Parts<'t, K, V>);
 
 /// A part of a tree.
 struct Part<'t, K, V> {
-    least: K,
+    least: &'t K,
     node: &'t Arc<Node<K, V>>,
 }
 
 /// The parts that are not the very same in both lists. Both are in order, and so those that are shared stand opposite to each
 /// other.
-fn without_shared<'t, K: Ord, V>(ours: Parts<'t, K, V>, theirs: Parts<'t, K, V>) -> Both<'t, K, V> {
-    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
+fn without_shared<'t, K: Ord, V>(
+    ours: impl Iterator<Item = Part<'t, K, V>>,
+    theirs: impl Iterator<Item = Part<'t, K, V>>,
+) -> Both<'t, K, V> {
+    let (mut ours, mut theirs) = (ours.peekable(), theirs.peekable());
     let (mut left, mut right) = (Vec::new(), Vec::new());
     loop {
         let order = match (ours.peek(), theirs.peek()) {
             (None, None) => return (left, right),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(one), Some(other)) => one.least.cmp(&other.least),
+            (Some(one), Some(other)) => one.least.cmp(other.least),
         };
         let one = if order.is_le() { ours.next() } else { None };
         let other = if order.is_ge() { theirs.next() } else { None };
@@ -251,17 +248,15 @@ fn without_shared<'t, K: Ord, V>(ours: Parts<'t, K, V>, theirs: Parts<'t, K, V>)
 }
 
 /// The children of inner nodes; leaves stay.
-fn below<'t, K: Clone, V>(parts: &[Part<'t, K, V>]) -> Vec<Part<'t, K, V>> {
-    let mut below = Vec::new();
-    for part in parts {
-        match &**part.node {
-            Node::Leaf(_) => below.push(Part { least: part.least.clone(), node: part.node }),
-            Node::Inner(children) => below.extend(
-                children.iter().map(|child| Part { least: child.least.clone(), node: &child.node }),
-            ),
-        }
-    }
-    below
+fn below<'t, K, V>(parts: &[Part<'t, K, V>]) -> impl Iterator<Item = Part<'t, K, V>> {
+    parts.iter().flat_map(|part| {
+        let (leaf, children) = match &**part.node {
+            Node::Leaf(_) => (Some(Part { ..*part }), [].iter()),
+            Node::Inner(children) => (None, children.iter()),
+        };
+        let below = children.map(|child| Part { least: &child.least, node: &child.node });
+        leaf.into_iter().chain(below)
+    })
 }
 
 /// The entries of leaves, in order.
@@ -279,10 +274,7 @@ fn child_of<K: Ord, V>(children: &[Child<K, V>], key: &K) -> usize {
 
 impl<K: Ord + Clone, V: Clone + Weight> Child<K, V> {
     fn new(node: Arc<Node<K, V>>) -> Option<Self> {
-        let least = match &*node {
-            Node::Leaf(entries) => entries.first()?.0.clone(),
-            Node::Inner(children) => children.first()?.least.clone(),
-        };
+        let least = node.least()?.clone();
         Some(Self { least, weight: node.weight(), node })
     }
 }
@@ -292,6 +284,14 @@ impl<K: Ord + Clone, V: Clone + Weight> Node<K, V> {
         match self {
             Self::Leaf(entries) => entries.iter().map(|(_, value)| value.weight()).sum(),
             Self::Inner(children) => children.iter().map(|child| child.weight).sum(),
+        }
+    }
+
+    /// The smallest key.
+    fn least(&self) -> Option<&K> {
+        match self {
+            Self::Leaf(entries) => entries.first().map(|(key, _)| key),
+            Self::Inner(children) => children.first().map(|child| &child.least),
         }
     }
 

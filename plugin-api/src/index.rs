@@ -141,6 +141,7 @@ impl Entries {
     /// # Errors
     /// [`Limit`](crate::ErrorKind::Limit) beyond 4 GiB.
     pub fn push(&mut self, value: &[u8], key: &[u8]) -> Result<()> {
+        self.bytes.reserve(value.len() + key.len());
         self.bytes.extend_from_slice(value);
         let value_end = self.place()?;
         self.bytes.extend_from_slice(key);

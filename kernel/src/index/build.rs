@@ -1,6 +1,5 @@
 //! From rows to entries: all of them, or those that differ between two states of a table.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
@@ -44,7 +43,9 @@ pub(super) fn reconcile<'k>(
 ) -> Result<Arc<dyn Index>> {
     let mut changes = Changes::default();
     // A key that is named twice would go twice.
-    let keys: BTreeSet<Key<'k>> = keys.into_iter().collect();
+    let mut keys: Vec<Key<'k>> = keys.into_iter().collect();
+    keys.sort_unstable();
+    keys.dedup();
     for key in keys {
         let value = |table: &Table| -> Result<Option<Vec<u8>>> {
             Ok(table.get(&key)?.and_then(|line| value_of_row(&line, table.shape(), view)))

@@ -18,6 +18,19 @@ pub struct Overlay {
     removed: RedBlackTreeSetSync<Entry>,
 }
 
+/// Takes an entry out of one tree, or else puts it into the other. Looking is cheap; taking out what is not there would copy
+/// the path to it.
+fn undo_or_do(
+    undone: &mut RedBlackTreeSetSync<Entry>,
+    done: &mut RedBlackTreeSetSync<Entry>,
+    entry: Entry,
+) {
+    match undone.contains(&entry) {
+        true => drop(undone.remove_mut(&entry)),
+        false => done.insert_mut(entry),
+    }
+}
+
 /// Fewer changes than these stay beside a run, however small it is.
 const CHANGES_MIN: usize = 1024;
 
@@ -29,8 +42,10 @@ struct Entry {
 }
 
 impl Entry {
-    fn new((value, key): (&[u8], &[u8])) -> Self {
-        Self { bytes: [value, key].concat().into(), key_at: value.len() }
+    /// All of these.
+    fn all(entries: &Entries) -> impl Iterator<Item = Self> {
+        let entry = |at| Self { bytes: entries.whole(at).into(), key_at: entries.get(at).0.len() };
+        (0..entries.len()).map(entry)
     }
 
     fn parts(&self) -> (&[u8], &[u8]) {
@@ -67,15 +82,11 @@ impl Ord for Entry {
 impl Overlay {
     /// Adds further changes; copies of it stay as they are.
     pub fn add(&mut self, changes: &Changes) {
-        for entry in changes.removed.iter().map(Entry::new) {
-            if !self.added.remove_mut(&entry) {
-                self.removed.insert_mut(entry);
-            }
+        for entry in Entry::all(&changes.removed) {
+            undo_or_do(&mut self.added, &mut self.removed, entry);
         }
-        for entry in changes.added.iter().map(Entry::new) {
-            if !self.removed.remove_mut(&entry) {
-                self.added.insert_mut(entry);
-            }
+        for entry in Entry::all(&changes.added) {
+            undo_or_do(&mut self.removed, &mut self.added, entry);
         }
     }
 
