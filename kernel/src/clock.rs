@@ -9,6 +9,11 @@ use reedbase_plugin_api::Timestamp;
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The wall clock, which may jump either way.
     fn now(&self) -> Timestamp;
+
+    /// The same as it was at the last tick of the system, which may be some milliseconds ago: for who asks often.
+    fn last_tick(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The clock of the system.
@@ -22,6 +27,12 @@ impl Clock for SystemClock {
         let now = std::time::SystemTime::now();
         let micros = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_micros());
         Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn last_tick(&self) -> Timestamp {
+        let then = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        Timestamp::from_micros(then.tv_sec.saturating_mul(1_000_000) + then.tv_nsec / 1000)
     }
 }
 

@@ -52,7 +52,8 @@ impl Database {
     /// # }
     /// ```
     ///
-    /// What this process commits counts at once; what others commit within a millisecond, or as soon as anything here reads.
+    /// What this process commits counts at once; what others commit at the next tick of the clock, within
+    /// some milliseconds, or as soon as anything here reads.
     /// Through a handle that shows an open frame nothing is kept, and `compute` is called each time. Cost of a hit: about 0.2 µs
     /// and what serde takes for the values and the result.
     ///

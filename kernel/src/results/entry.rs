@@ -32,8 +32,8 @@ pub(super) struct Counts {
     pub(super) in_memory: bool,
 }
 
-/// After so many microseconds it is looked whether another process committed. A look costs ten times what finding a result
-/// does.
+/// After so many microseconds it is looked whether another process committed; that is at the next tick of the clock. A look
+/// costs ten times what finding a result does.
 const AGE: i64 = 1000;
 
 impl Entry {
@@ -50,7 +50,7 @@ impl Entry {
 
     /// Whether it still holds. Cost: a look at the clock, and one at the newest frame if it was made of tables.
     pub(super) fn holds(&self, database: &Database) -> Result<bool> {
-        let now = database.now();
+        let now = database.last_tick();
         if self.until < now {
             return Ok(false);
         }
