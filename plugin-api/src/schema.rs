@@ -31,7 +31,7 @@ pub struct Column {
     pub primary_key: bool,
     /// The id of the merge driver that decides cells which two sides changed; `None` asks a person.
     pub merge: Option<String>,
-    /// Whether no two rows may have the same cell; NULL and the empty text do not count.
+    /// Whether no two rows may have the same value; NULL does not count.
     pub unique: bool,
     /// The table whose key the cells name.
     pub references: Option<String>,

@@ -171,6 +171,38 @@ fn values_are_unique_where_an_index_or_a_column_says_so() {
 }
 
 #[test]
+fn a_unique_index_holds_between_two_transactions() {
+    for (ours, theirs, holds) in [
+        ("INSERT INTO u VALUES (10, NULL, 7, 7)", "INSERT INTO u VALUES (11, NULL, 7, 7)", false),
+        ("INSERT INTO u VALUES (10, NULL, 7, 7)", "INSERT INTO u VALUES (11, NULL, 7, 8)", true),
+        ("INSERT INTO u VALUES (10, 'Zoe', 4, 4)", "INSERT INTO u VALUES (11, 'ZOE', 5, 5)", false),
+        ("UPDATE u SET a = 9, b = 9 WHERE id = 1", "UPDATE u SET a = 9, b = 9 WHERE id = 2", false),
+        ("UPDATE u SET a = 8 WHERE id = 1", "UPDATE u SET b = 1, a = 8 WHERE id = 3", false),
+        ("UPDATE u SET a = 8 WHERE id = 1", "UPDATE u SET a = NULL WHERE id = 3", true),
+        ("DELETE FROM u WHERE id = 1", "UPDATE u SET name = 'ANNA' WHERE id = 2", true),
+    ] {
+        let (_folder, database) = database();
+        let (mut one, mut other) = (direct(&database), direct(&database));
+        done(&mut one, "CREATE TABLE u (id INTEGER PRIMARY KEY, name TEXT, a INT, b INT)");
+        done(&mut one, "CREATE UNIQUE INDEX ab ON u (a, b)");
+        done(&mut one, "CREATE UNIQUE INDEX named ON u (name COLLATE NOCASE)");
+        done(&mut one, "INSERT INTO u VALUES (1, 'Ann', 1, 1), (2, 'Bob', 2, 2), (3, NULL, 3, 3)");
+        for session in [&mut one, &mut other] {
+            done(session, "BEGIN");
+        }
+        done(&mut one, ours);
+        done(&mut other, theirs);
+        done(&mut one, "COMMIT");
+        match other.execute("COMMIT", ()) {
+            Ok(_) => assert!(holds, "{theirs}"),
+            Err(error) => {
+                assert!(!holds && error.kind() == ErrorKind::Conflict, "{theirs}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_unique_index_is_not_made_over_values_that_are_not() {
     let (_folder, database) = database();
     let mut session = direct(&database);

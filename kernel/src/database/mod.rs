@@ -36,6 +36,7 @@ mod fitted;
 mod resolve;
 mod parked;
 mod status;
+mod unique;
 mod rules;
 mod fit;
 mod commit;

@@ -1,7 +1,7 @@
 //! Rules of the schema that only two sides together break.
 //!
-//! Each side may have kept them, and the merged table does not: one gave a name to a row that the other gave to another in a
-//! unique column; one removed a row that the other refers to; ours gave a column another type than what theirs wrote
+//! Each side may have kept them, and the merged table does not: one gave a name to a row that the other gave to another where
+//! it must be unique; one removed a row that the other refers to; ours gave a column another type than what theirs wrote
 //! into it. What theirs wrote is withheld then, and disputed. A rule that one side broke by itself is its own matter.
 //!
 //! What both sides did is looked at, never a whole table.
@@ -16,6 +16,7 @@ use super::inner::Inner;
 use super::past::Past;
 use super::snapshot::Snapshot;
 use super::transaction::{OnConflict, Transaction};
+use super::unique::Unique;
 use super::work::Work;
 use crate::changes::RowChanges;
 use crate::merge::{Conflict, ConflictKind, fits, row_json};
@@ -124,10 +125,10 @@ impl Checker<'_> {
         let theirs = changed(fitted)?;
         if said("unique") || said("references") || retyped {
             let Some(schema) = parsed(&text) else { return Ok(()) };
+            for rule in Unique::rules(&schema) {
+                self.unique(fitted, head, &rule, &theirs)?;
+            }
             for column in &schema.columns {
-                if column.unique {
-                    self.unique(fitted, head, column, &theirs)?;
-                }
                 if let Some(parent) = &column.references {
                     self.reference(fitted, parent, column, &theirs)?;
                 }
@@ -155,30 +156,31 @@ impl Checker<'_> {
         })
     }
 
-    /// No two rows that the sides changed may have the same cell in a unique column.
+    /// No two rows that the sides changed may have the same values where they must be unique.
     fn unique(
         &mut self,
         fitted: &Fitted,
         head: &Table,
-        column: &Column,
+        rule: &Unique,
         theirs: &[Changed],
     ) -> Result<()> {
-        let mut taken: HashMap<String, Key<'static>> = HashMap::new();
+        let mut taken: HashMap<Vec<u8>, Key<'static>> = HashMap::new();
         for (key, ..) in self.ours(&fitted.name)? {
-            let row = head.get(&key)?;
-            let text = row.and_then(|row| cell(&row, head.shape(), &column.name));
-            taken.extend(text.filter(|text| !text.is_empty()).map(|text| (text, key)));
+            let value = head.get(&key)?.and_then(|row| rule.value(&row, head.shape()));
+            taken.extend(value.map(|value| (value, key)));
         }
         for changed in theirs {
-            let Some(text) = written(changed, &column.name) else { continue };
-            let Some(other) = taken.get(&text).filter(|other| **other != changed.0) else {
+            let Some(value) = given(changed, rule) else { continue };
+            let Some(other) = taken.get(&value).filter(|other| **other != changed.0) else {
                 continue;
             };
             // The other row may have got another cell, or be gone, on this side.
             let there = fitted.after.get(other)?;
-            let there = there.and_then(|row| cell(&row, fitted.after.shape(), &column.name));
-            if there.as_ref() == Some(&text) {
-                self.withhold(ConflictKind::Unique, fitted, changed, column);
+            let there = there.and_then(|row| rule.value(&row, fitted.after.shape()));
+            if there.as_ref() == Some(&value) {
+                for column in rule.columns().filter(|column| differs(changed, column)) {
+                    self.withhold(ConflictKind::Unique, fitted, changed, column);
+                }
             }
         }
         Ok(())
@@ -202,7 +204,7 @@ impl Checker<'_> {
             let Some(text) = written(changed, &column.name) else { continue };
             let key = Key::from(text.as_str());
             if gone.contains(&key) && now.get(&key)?.is_none() {
-                self.withhold(ConflictKind::Reference, fitted, changed, column);
+                self.withhold(ConflictKind::Reference, fitted, changed, &column.name);
             }
         }
         Ok(())
@@ -261,7 +263,7 @@ impl Checker<'_> {
         for changed in theirs {
             let Some(text) = written(changed, &column.name) else { continue };
             if !fits(column.kind, &text) {
-                self.withhold(ConflictKind::Type, fitted, changed, column);
+                self.withhold(ConflictKind::Type, fitted, changed, &column.name);
             }
         }
     }
@@ -286,7 +288,7 @@ impl Checker<'_> {
         kind: ConflictKind,
         fitted: &Fitted,
         (key, before, after): &Changed,
-        column: &Column,
+        column: &str,
     ) {
         let key = key.parts(fitted.after.shape().key().len());
         let known = |known: &&Conflict| known.key == key && known.column.is_none();
@@ -294,13 +296,13 @@ impl Checker<'_> {
             return;
         }
         let table = fitted.name.clone();
-        let text = |row: &Cut| row.as_ref().and_then(|(row, shape)| cell(row, shape, &column.name));
+        let text = |row: &Cut| row.as_ref().and_then(|(row, shape)| cell(row, shape, column));
         self.withheld.push(match before {
             Some(_) => Conflict {
                 table,
                 kind,
                 key,
-                column: Some(column.name.clone()),
+                column: Some(column.to_owned()),
                 base: text(before),
                 ours: text(before),
                 theirs: text(after),
@@ -327,6 +329,24 @@ fn changed(fitted: &Fitted) -> Result<Vec<Changed>> {
 
 fn rows_of(changes: RowChanges) -> Vec<Changed> {
     changes.every_row().map(|row| (row.key, row.before, row.after)).collect()
+}
+
+/// The values that a change gave to a row, if it did. Columns that had another name before were not written.
+fn given((_, before, after): &Changed, rule: &Unique) -> Option<Vec<u8>> {
+    let (after, shape) = after.as_ref()?;
+    let value = rule.value(after, shape)?;
+    let before = match before {
+        Some((_, shape)) if !rule.is_in(shape) => return None,
+        Some((row, shape)) => rule.value(row, shape),
+        None => None,
+    };
+    (before.as_ref() != Some(&value)).then_some(value)
+}
+
+/// Whether a change gave a row another cell than it had.
+fn differs((_, before, after): &Changed, column: &str) -> bool {
+    let text = |row: &Cut| row.as_ref().and_then(|(row, shape)| cell(row, shape, column));
+    before.is_none() || text(before) != text(after)
 }
 
 /// The text that a change wrote into a column, if it did and that is not empty. A column that had another name before was not

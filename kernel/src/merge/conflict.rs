@@ -36,7 +36,7 @@ pub enum ConflictKind {
     Delete,
     /// A row that both inserted under one key.
     Insert,
-    /// A cell that would be there twice in a column of which the schema says it is unique.
+    /// Cells that two rows would have of which the schema says that they are unique.
     Unique,
     /// A cell that would name a row of another table that is not there any more, or a row that would be removed while
     /// others name it.
@@ -117,7 +117,7 @@ impl Conflict {
             ConflictKind::Cell => "both sides changed this cell",
             ConflictKind::Delete => "one side removed the row, the other changed it",
             ConflictKind::Insert => "both sides inserted a row under this key",
-            ConflictKind::Unique => "another row has this cell already, and the column is unique",
+            ConflictKind::Unique => "another row has this already, and it must be unique",
             ConflictKind::Reference if self.theirs.is_none() => "other rows refer to this row",
             ConflictKind::Reference => "the row that is referred to is gone",
             ConflictKind::Type => "the cell is no value of the column's new type",
