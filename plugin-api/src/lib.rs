@@ -33,6 +33,7 @@ mod batch;
 mod read;
 mod host;
 mod query;
+mod gather;
 
 pub use batch::Batch;
 pub use bytes::Bytes;
@@ -42,6 +43,7 @@ pub use error::{Error, ErrorKind, Position, Result};
 pub use format::{Document, Format, ImportOptions};
 pub use function::{Aggregate, Compare, Function, FunctionBody, FunctionSet, Scalar};
 pub use function_cache::{CachedFunction, FunctionCache, KeptResult, KeptResults};
+pub use gather::Gather;
 pub use host::{Committed, Host, Writer};
 pub use id::{FrameId, NodeId, TableName, Timestamp};
 pub use index::{

@@ -45,9 +45,9 @@ pub use reedbase_kernel::table::Key;
 pub use reedbase_kernel::{Limits, clock, progress, repair, storage, verify};
 pub use reedbase_plugin_api::{
     Aggregate, CachedFunction, Column, ColumnType, Decision, Error, ErrorKind, FrameId, Function,
-    FunctionBody, IndexColumn, IndexSpec, Interrupt, MergeCell, MergeDriver, Outcome, Params,
-    Position, QueryOptions, QueryPath, Result, RowSink, Schema, TableName, Timestamp, Value,
-    ValueRef, cached, nearest,
+    FunctionBody, Gather, IndexColumn, IndexSpec, Interrupt, MergeCell, MergeDriver, Outcome,
+    Params, Position, QueryOptions, QueryPath, Result, RowSink, Schema, TableName, Timestamp,
+    Value, ValueRef, cached, nearest,
 };
 
 mod import;
@@ -63,5 +63,5 @@ pub use database::{Database, OpenOptions};
 pub use functions::CachedCall;
 pub use import::{Import, csv};
 pub use reedbase_plugin_filter as filter;
-pub use rows::{Gather, QueryRow, QueryRows};
+pub use rows::{QueryRow, QueryRows};
 pub use session::{Prepared, Session};

@@ -1,9 +1,8 @@
 //! The rows that a query gives.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Result, RowSink, Value, ValueRef};
+use reedbase_plugin_api::{Gather, Result, Value};
 use serde::de::DeserializeOwned;
 
 use crate::typed::typed;
@@ -52,6 +51,13 @@ impl QueryRows {
     }
 }
 
+impl From<Gather> for QueryRows {
+    fn from(gathered: Gather) -> Self {
+        let (columns, rows) = gathered.finish();
+        Self { columns: columns.into(), rows }
+    }
+}
+
 impl IntoIterator for QueryRows {
     type Item = QueryRow;
     type IntoIter =
@@ -87,39 +93,5 @@ impl QueryRow {
     pub fn get(&self, column: &str) -> Option<&Value> {
         let at = self.columns.iter().position(|name| name.eq_ignore_ascii_case(column))?;
         self.values.get(at)
-    }
-}
-
-/// Gathers the rows of the last statement that has some.
-#[derive(Debug, Default)]
-pub struct Gather {
-    columns: Vec<String>,
-    rows: Vec<Vec<Value>>,
-    /// Stops after the first row.
-    first: bool,
-}
-
-impl Gather {
-    /// Gathers one row.
-    pub(crate) fn one() -> Self {
-        Self { first: true, ..Self::default() }
-    }
-
-    /// What was gathered.
-    pub fn finish(self) -> QueryRows {
-        QueryRows { columns: self.columns.into(), rows: self.rows }
-    }
-}
-
-impl RowSink for Gather {
-    fn columns(&mut self, names: &[&str]) -> Result<()> {
-        self.columns = names.iter().map(|name| (*name).to_owned()).collect();
-        self.rows.clear();
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
-        self.rows.push(values.iter().map(|value| value.to_value()).collect());
-        Ok(if self.first { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }

@@ -4,14 +4,15 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 
 use reedbase_plugin_api::{
-    Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp, ValueRef,
+    Gather, Interrupt, Outcome, Params, QueryOptions, QuerySession, Result, RowSink, Timestamp,
+    ValueRef,
 };
 use reedbase_plugin_filter as filter;
 use serde::de::DeserializeOwned;
 
 use crate::dialect::{DialectSession, NoRows};
 use crate::plugins;
-use crate::rows::{Gather, QueryRow, QueryRows};
+use crate::rows::{QueryRow, QueryRows};
 
 /// A connection to the tables, for one thread at a time.
 pub struct Session(DialectSession);
@@ -39,7 +40,7 @@ impl Session {
     pub fn find(&mut self, table: &str, query: &filter::Query) -> Result<QueryRows> {
         let mut rows = Gather::default();
         self.0.find(table, query, &mut rows)?;
-        Ok(rows.finish())
+        Ok(rows.into())
     }
 
     /// Runs a text, and gives the rows of its last statement that has some.
@@ -49,7 +50,7 @@ impl Session {
     pub fn query(&mut self, text: &str, params: impl Into<Params>) -> Result<QueryRows> {
         let mut rows = Gather::default();
         self.0.run(text, &params.into(), &mut rows)?;
-        Ok(rows.finish())
+        Ok(rows.into())
     }
 
     /// The first row of an answer; `None` if there is none.
@@ -59,7 +60,7 @@ impl Session {
     pub fn query_one(&mut self, text: &str, params: impl Into<Params>) -> Result<Option<QueryRow>> {
         let mut rows = Gather::one();
         self.0.run(text, &params.into(), &mut rows)?;
-        Ok(rows.finish().into_iter().next())
+        Ok(QueryRows::from(rows).into_iter().next())
     }
 
     /// The rows of an answer as a type of the caller's, through serde: a struct takes columns by their names, a tuple or a

@@ -349,7 +349,7 @@ fn by_reedql(session: &mut Session, sql: &str) -> reedbase::Result<(Rows, u64)> 
         Value::Text(text) => format!("'{text}'"),
         other => other.to_string(),
     };
-    let rows = gathered.finish();
+    let rows = reedbase::QueryRows::from(gathered);
     let rows = rows.values().iter().map(|row| row.iter().map(shown).collect::<Vec<_>>().join("|"));
     Ok((rows.collect(), outcome.changed))
 }

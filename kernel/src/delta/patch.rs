@@ -11,10 +11,11 @@
 
 use std::io::Write;
 
-use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, Lines, Result, Shape};
+use reedbase_plugin_api::{Bytes, Changeset, DeltaCodec, Error, Lines, Result};
 
 use super::rows::{
     put_head, put_moves, put_place, put_shapes, read_head, read_moves, read_place, read_shapes,
+    shapes_of,
 };
 use crate::storage::write_error;
 use crate::wire::{Reader, put_bytes, put_varint};
@@ -30,12 +31,7 @@ impl DeltaCodec for BsdiffCodec {
     }
 
     fn encode(&self, changesets: &[Changeset], out: &mut dyn Write) -> Result<()> {
-        let mut shapes: Vec<&Shape> = Vec::new();
-        for shape in changesets.iter().flat_map(|c| c.before.iter().chain([&c.after])) {
-            if !shapes.contains(&shape) {
-                shapes.push(shape);
-            }
-        }
+        let shapes = shapes_of(changesets);
         let mut buffer = Vec::new();
         put_shapes(&mut buffer, &shapes);
         put_varint(&mut buffer, changesets.len() as u64);

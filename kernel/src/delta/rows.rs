@@ -35,12 +35,7 @@ impl DeltaCodec for RowsCodec {
     }
 
     fn encode(&self, changesets: &[Changeset], out: &mut dyn Write) -> Result<()> {
-        let mut shapes: Vec<&Shape> = Vec::new();
-        for shape in changesets.iter().flat_map(|c| c.before.iter().chain([&c.after])) {
-            if !shapes.contains(&shape) {
-                shapes.push(shape);
-            }
-        }
+        let shapes = shapes_of(changesets);
         let mut buffer = Vec::new();
         put_shapes(&mut buffer, &shapes);
         put_varint(&mut buffer, changesets.len() as u64);
@@ -94,6 +89,17 @@ impl RowsCodec {
 
 fn write(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
     out.write_all(bytes).map_err(write_error)
+}
+
+/// The shapes of changesets, each once; for other codecs too.
+pub(super) fn shapes_of(changesets: &[Changeset]) -> Vec<&Shape> {
+    let mut shapes: Vec<&Shape> = Vec::new();
+    for shape in changesets.iter().flat_map(|c| c.before.iter().chain([&c.after])) {
+        if !shapes.contains(&shape) {
+            shapes.push(shape);
+        }
+    }
+    shapes
 }
 
 /// Appends shapes, for other codecs too.

@@ -214,12 +214,16 @@ impl Results {
             return Arc::clone(counts);
         }
         let counts = Arc::new(Counts { in_memory: !outlives, ..Counts::default() });
-        for (call, entry) in file::read(&*self.database.storage(), function, &counts) {
+        self.put_all(file::read(&*self.database.storage(), function, &counts));
+        functions.insert(function.to_owned(), Arc::clone(&counts));
+        counts
+    }
+
+    fn put_all(&self, known: Vec<Known>) {
+        for (call, entry) in known {
             let size = entry.byte_count(&call);
             self.kept.put(&call, entry as _, size);
         }
-        functions.insert(function.to_owned(), Arc::clone(&counts));
-        counts
     }
 
     fn functions(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Counts>>> {
@@ -228,10 +232,13 @@ impl Results {
 
     /// The functions that were asked for, and those that the disk has results of.
     fn all_functions(&self) -> Vec<String> {
-        for function in file::functions(&*self.database.storage()) {
-            self.counts(&function, true);
+        let mut functions = self.functions();
+        let others = file::read_others(&*self.database.storage(), functions.keys());
+        for (function, counts, known) in others {
+            self.put_all(known);
+            functions.insert(function, counts);
         }
-        self.functions().keys().cloned().collect()
+        functions.keys().cloned().collect()
     }
 
     fn results_of(&self, function: &str) -> Vec<Known> {

@@ -46,15 +46,23 @@ pub(super) fn read(storage: &dyn Storage, function: &str, counts: &Arc<Counts>) 
     }
 }
 
-/// The functions that the cache on disk has results of.
-pub(super) fn functions(storage: &dyn Storage) -> Vec<String> {
+/// The functions that the cache on disk has results of, with these and with what was counted; those that are known already
+/// are not read.
+pub(super) fn read_others<'f>(
+    storage: &dyn Storage,
+    known: impl Iterator<Item = &'f String>,
+) -> Vec<(String, Arc<Counts>, Vec<Known>)> {
+    let known: Vec<String> = known.map(|function| path(function)).collect();
     let names = storage.list(FOLDER).unwrap_or_default();
-    let paths = names.iter().filter(|name| name.ends_with(".cache"));
-    let known = paths.filter_map(|name| {
-        let bytes = storage.read(&format!("{FOLDER}/{name}")).ok()??;
-        Some(parse(&bytes, &Arc::default()).ok()?.0)
+    let names = names.iter().filter(|name| name.ends_with(".cache"));
+    let others = names.map(|name| format!("{FOLDER}/{name}")).filter(|path| !known.contains(path));
+    let read = others.filter_map(|path| {
+        let bytes = storage.read(&path).ok()??;
+        let counts = Arc::default();
+        let (function, known) = parse(&bytes, &counts).ok()?;
+        Some((function, counts, known))
     });
-    known.collect()
+    read.collect()
 }
 
 fn parse(bytes: &Bytes, counts: &Arc<Counts>) -> Result<(String, Vec<Known>)> {
@@ -162,7 +170,10 @@ mod tests {
         assert_eq!((&back[0].1.value[..], back[0].1.until), (&b"42"[..], until));
         assert_eq!(again.hits.load(Ordering::Relaxed), 7);
         assert!(read(&storage, "shop::other", &again).is_empty());
-        assert_eq!(functions(&storage), ["shop::revenue"]);
+        let others = |known: &[String]| read_others(&storage, known.iter());
+        let found = others(&[]);
+        assert_eq!((found.len(), found[0].0.as_str(), found[0].2.len()), (1, "shop::revenue", 1));
+        assert!(others(&["shop::revenue".into()]).is_empty(), "what is known is not read");
         let whole = storage.files()[&path("shop::revenue")].clone();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
@@ -171,6 +182,6 @@ mod tests {
             assert!(parse(&Bytes::from(whole[..at].to_vec()), &counts).is_err(), "{at}");
         }
         remove(&storage, "shop::revenue").unwrap();
-        assert!(functions(&storage).is_empty());
+        assert!(read_others(&storage, [].iter()).is_empty());
     }
 }

@@ -1,9 +1,8 @@
 //! Statements that write: each does all of what it says, or nothing.
 
-use reedbase_plugin_api::{Outcome, Params, Result, RowSink};
+use reedbase_plugin_api::{Gather, Outcome, Params, Result, RowSink};
 
 use crate::plan::Plan;
-use crate::run::Held;
 use crate::session::Session;
 use crate::side::Side;
 
@@ -28,7 +27,7 @@ impl Session {
     ) -> Result<Outcome> {
         self.check_present()?;
         // What RETURNING gives is told when it is so.
-        let mut held = Held::default();
+        let mut held = Gather::default();
         if self.transactions.is_open() {
             let outcome = self.write_step(plan, params, &mut held)?;
             return held.release(rows).map(|()| outcome);

@@ -220,7 +220,7 @@ fn used(statement: &Statement, names: &[TableName]) -> Vec<String> {
 
 /// The table that a statement writes: the name behind INTO, UPDATE or FROM, outside of brackets.
 fn target(statement: &Statement, tables: &[String]) -> Option<String> {
-    let verb = verb(statement)?;
+    let verb = statement.verb()?;
     let before = match statement.token(verb)?.kind {
         TokenType::TK_UPDATE if statement.is(verb + 1, "OR") => verb + 2,
         TokenType::TK_UPDATE => verb,
@@ -247,7 +247,7 @@ fn check_target(rewritten: &Rewritten) -> Result<()> {
 
 /// What stands behind the table of an INSERT, and its alias.
 pub(crate) fn behind_table(statement: &Statement) -> Option<usize> {
-    let into = (verb(statement)?..statement.tokens.len()).find(|at| statement.is(*at, "INTO"))?;
+    let into = (statement.verb()?..statement.tokens.len()).find(|at| statement.is(*at, "INTO"))?;
     let qualified = statement.token(into + 2).is_some_and(|token| token.kind == TokenType::TK_DOT);
     let at = into + if qualified { 4 } else { 2 };
     Some(if statement.is(at, "AS") { at + 2 } else { at })
@@ -265,30 +265,9 @@ fn named_columns(statement: &Statement) -> Option<Vec<String>> {
     Some(inside.filter_map(|token| token.name(&statement.text)).collect())
 }
 
-/// The first verb of writing outside of brackets.
-fn verb(statement: &Statement) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, token) in statement.tokens.iter().enumerate() {
-        match token.kind {
-            TokenType::TK_LP => depth += 1,
-            TokenType::TK_RP => depth = depth.saturating_sub(1),
-            TokenType::TK_INSERT
-            | TokenType::TK_REPLACE
-            | TokenType::TK_UPDATE
-            | TokenType::TK_DELETE
-                if depth == 0 =>
-            {
-                return Some(at);
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
 /// Whether a statement that writes has a part that virtual tables do not know.
 fn needs_mirror(statement: &Statement) -> bool {
-    let Some(verb) = verb(statement) else { return false };
+    let Some(verb) = statement.verb() else { return false };
     let mut depth = 0_usize;
     let behind = statement.tokens.get(verb..).unwrap_or_default();
     statement.is(verb, "REPLACE")

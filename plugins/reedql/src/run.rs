@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use reedbase_plugin_api::{
-    Error, ErrorKind, Params, QueryOptions, Result, RowSink, Value, ValueRef,
-};
+use reedbase_plugin_api::{Error, ErrorKind, Params, QueryOptions, Result, RowSink, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef as SqlRef};
 use rusqlite::{Connection, Statement};
 use smallvec::SmallVec;
@@ -26,50 +24,6 @@ impl From<Error> for Stopped {
 impl From<rusqlite::Error> for Stopped {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
-    }
-}
-
-/// Holds rows back until it is known that they are so.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    columns: Vec<String>,
-    rows: Vec<Vec<Value>>,
-}
-
-impl Held {
-    /// The names of the columns.
-    pub(crate) fn names(&self) -> &[String] {
-        &self.columns
-    }
-
-    /// The rows.
-    pub(crate) fn rows(&self) -> &[Vec<Value>] {
-        &self.rows
-    }
-
-    /// Hands the rows on.
-    pub(crate) fn release(self, sink: &mut dyn RowSink) -> Result<()> {
-        sink.columns(&self.columns.iter().map(String::as_str).collect::<Vec<_>>())?;
-        for row in &self.rows {
-            let values: Vec<_> = row.iter().map(Value::as_ref).collect();
-            if sink.row(&values)? == ControlFlow::Break(()) {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl RowSink for Held {
-    fn columns(&mut self, names: &[&str]) -> Result<()> {
-        self.columns = names.iter().map(|name| (*name).to_owned()).collect();
-        self.rows.clear();
-        Ok(())
-    }
-
-    fn row(&mut self, values: &[ValueRef<'_>]) -> Result<ControlFlow<()>> {
-        self.rows.push(values.iter().map(|value| value.to_value()).collect());
-        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -103,26 +103,28 @@ impl Statement {
         }
     }
 
-    /// `WITH … SELECT` reads, `WITH … UPDATE` writes: the first verb outside of brackets says.
-    fn kind_of_with(&self) -> Kind {
+    /// The first verb outside of brackets: `WITH … SELECT` reads, `WITH … UPDATE` writes.
+    pub(crate) fn verb(&self) -> Option<usize> {
+        use TokenType::{
+            TK_DELETE, TK_INSERT, TK_LP, TK_REPLACE, TK_RP, TK_SELECT, TK_UPDATE, TK_VALUES,
+        };
         let mut depth = 0_usize;
-        for token in &self.tokens {
+        self.tokens.iter().position(|token| {
             match token.kind {
-                TokenType::TK_LP => depth += 1,
-                TokenType::TK_RP => depth = depth.saturating_sub(1),
-                TokenType::TK_INSERT
-                | TokenType::TK_REPLACE
-                | TokenType::TK_UPDATE
-                | TokenType::TK_DELETE
-                    if depth == 0 =>
-                {
-                    return Kind::Write;
+                TK_LP => depth += 1,
+                TK_RP => depth = depth.saturating_sub(1),
+                TK_SELECT | TK_VALUES | TK_INSERT | TK_REPLACE | TK_UPDATE | TK_DELETE => {
+                    return depth == 0;
                 }
-                TokenType::TK_SELECT | TokenType::TK_VALUES if depth == 0 => return Kind::Read,
                 _ => {}
             }
-        }
-        Kind::Read
+            false
+        })
+    }
+
+    fn kind_of_with(&self) -> Kind {
+        let reads = |at: usize| self.is(at, "SELECT") || self.is(at, "VALUES");
+        if self.verb().is_none_or(reads) { Kind::Read } else { Kind::Write }
     }
 
     fn rollback(&self) -> Result<Kind> {

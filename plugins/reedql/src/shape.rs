@@ -1,10 +1,9 @@
 //! Statements that make, change and drop tables.
 
-use reedbase_plugin_api::{Outcome, Params, Result};
+use reedbase_plugin_api::{Gather, Outcome, Params, Result};
 
 use crate::ddl::{self, Ddl};
 use crate::plan::Plan;
-use crate::run::Held;
 use crate::script::Statement;
 use crate::session::Session;
 use crate::view_ddl::{self, ViewDdl, is_about_view};
@@ -75,9 +74,9 @@ impl Session {
         params: &Params,
     ) -> Result<Outcome> {
         let plan = self.plan(query, params)?;
-        let mut held = Held::default();
+        let mut held = Gather::default();
         self.query(&plan, params, &mut held)?;
-        let schema = ddl::schema_of_rows(held.names(), held.rows());
+        let schema = ddl::schema_of_rows(held.columns(), held.rows());
         self.shared.write(|writer| writer.create_table(name, &schema))?;
         self.insert_rows(name, held.rows())
     }

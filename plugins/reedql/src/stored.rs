@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Error, ErrorKind, Outcome, Params, Result, Value, nearest};
+use reedbase_plugin_api::{Error, ErrorKind, Gather, Outcome, Params, Result, Value, nearest};
 
 use crate::cell;
 use crate::ddl;
 use crate::declare::quoted;
 use crate::plan::Plan;
-use crate::run::{Held, sql_ref};
+use crate::run::sql_ref;
 use crate::script::{Statement, statements};
 use crate::session::Session;
 use crate::view_ddl::ViewDdl;
@@ -67,9 +67,9 @@ impl Session {
         if !view.stored {
             return Ok(Outcome::default());
         }
-        let mut held = Held::default();
+        let mut held = Gather::default();
         self.query(&plan, &Params::default(), &mut held)?;
-        let schema = ddl::schema_of_rows(held.names(), held.rows());
+        let schema = ddl::schema_of_rows(held.columns(), held.rows());
         self.shared.write(|writer| writer.create_table(&view.name, &schema))?;
         self.insert_rows(&view.name, held.rows())
     }
@@ -105,7 +105,7 @@ impl Session {
     /// Brings a stored view up to date: only rows that differ are written.
     fn refresh_view(&mut self, view: &View) -> Result<Outcome> {
         let frame = self.shared.snapshot()?.frame();
-        let (mut fresh, mut stored) = (Held::default(), Held::default());
+        let (mut fresh, mut stored) = (Gather::default(), Gather::default());
         let plan = self.plan_of(&view.query)?;
         self.query(&plan, &Params::default(), &mut fresh)?;
         let name = quoted(&view.name);
