@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Options: `--quick`, `--only WORD` (parts whose name holds the word), `--json FILE`, `--folder DIR` (the
-//! disk to measure). DoltLite takes part when `DOLTLITE_LIB` names its shared library, git and DuckDB
+//! disk to measure). DoltLite takes part when `DOLTLITE_LIB` names its shared library (or, for one
+//! query, `DOLTLITE_SHELL` its shell), git and DuckDB
 //! (`python3 -c "import duckdb"`) when they are installed. A peer that is not there is shown as `-`.
 
 mod data;

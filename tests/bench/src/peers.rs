@@ -1,4 +1,4 @@
-//! The peers: SQLite through rusqlite, DoltLite through SQLite's C interface in its own library.
+//! The peers: SQLite through rusqlite, DoltLite through SQLite's C interface in its own library, or by its shell.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::path::Path;
@@ -113,6 +113,29 @@ impl Drop for DoltLite {
             }
         }
     }
+}
+
+/// How many microseconds a query takes in DoltLite's shell, which `DOLTLITE_SHELL` names: the median of five. The table is read
+/// from a file first, and committed.
+pub fn in_doltlite_shell(folder: &Path, csv: &Path, sql: &str) -> Option<f64> {
+    let shell = std::env::var_os("DOLTLITE_SHELL")?;
+    let script = format!(
+        "CREATE TABLE t ({COLUMNS});\n.mode csv\n.import --skip 1 {} t\n\
+         SELECT dolt_commit('-Am', 'import');\n.timer on\n{}",
+        csv.display(),
+        format!("{sql};\n").repeat(5)
+    );
+    let file = folder.join("script.sql");
+    std::fs::write(&file, script).expect("a file");
+    let script = std::fs::File::open(&file).expect("a file");
+    let mut shell = std::process::Command::new(shell);
+    let output = shell.arg(folder.join("shell.db")).stdin(script).output().expect("a shell");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let seconds =
+        |line: &str| line.strip_prefix("Run Time: real ")?.split(' ').next()?.parse().ok();
+    let mut times: Vec<f64> = told.lines().filter_map(seconds).collect();
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).map(|seconds| seconds * 1e6)
 }
 
 /// Whether a command runs.
