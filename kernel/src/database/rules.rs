@@ -125,8 +125,10 @@ impl Checker<'_> {
         let theirs = changed(fitted)?;
         if said("unique") || said("references") || retyped {
             let Some(schema) = parsed(&text) else { return Ok(()) };
-            for rule in Unique::rules(&schema) {
-                self.unique(fitted, head, &rule, &theirs)?;
+            let rules = Unique::rules(&schema);
+            let ours = if rules.is_empty() { Vec::new() } else { self.ours(&fitted.name)? };
+            for rule in &rules {
+                self.unique(fitted, head, rule, &ours, &theirs)?;
             }
             for column in &schema.columns {
                 if let Some(parent) = &column.references {
@@ -162,16 +164,17 @@ impl Checker<'_> {
         fitted: &Fitted,
         head: &Table,
         rule: &Unique,
+        ours: &[Changed],
         theirs: &[Changed],
     ) -> Result<()> {
-        let mut taken: HashMap<Vec<u8>, Key<'static>> = HashMap::new();
-        for (key, ..) in self.ours(&fitted.name)? {
-            let value = head.get(&key)?.and_then(|row| rule.value(&row, head.shape()));
+        let mut taken: HashMap<Vec<u8>, &Key<'static>> = HashMap::new();
+        for (key, ..) in ours {
+            let value = head.get(key)?.and_then(|row| rule.value(&row, head.shape()));
             taken.extend(value.map(|value| (value, key)));
         }
         for changed in theirs {
             let Some(value) = given(changed, rule) else { continue };
-            let Some(other) = taken.get(&value).filter(|other| **other != changed.0) else {
+            let Some(other) = taken.get(&value).filter(|other| ***other != changed.0) else {
                 continue;
             };
             // The other row may have got another cell, or be gone, on this side.
@@ -291,8 +294,10 @@ impl Checker<'_> {
         column: &str,
     ) {
         let key = key.parts(fitted.after.shape().key().len());
-        let known = |known: &&Conflict| known.key == key && known.column.is_none();
-        if self.withheld.iter().any(|conflict| known(&conflict)) {
+        let covers = |known: &str| known == column;
+        let known =
+            |known: &Conflict| known.key == key && known.column.as_deref().is_none_or(covers);
+        if self.withheld.iter().any(known) {
             return;
         }
         let table = fitted.name.clone();

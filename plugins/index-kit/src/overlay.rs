@@ -18,19 +18,6 @@ pub struct Overlay {
     removed: RedBlackTreeSetSync<Entry>,
 }
 
-/// Takes an entry out of one tree, or else puts it into the other. Looking is cheap; taking out what is not there would copy
-/// the path to it.
-fn undo_or_do(
-    undone: &mut RedBlackTreeSetSync<Entry>,
-    done: &mut RedBlackTreeSetSync<Entry>,
-    entry: Entry,
-) {
-    match undone.contains(&entry) {
-        true => drop(undone.remove_mut(&entry)),
-        false => done.insert_mut(entry),
-    }
-}
-
 /// Fewer changes than these stay beside a run, however small it is.
 const CHANGES_MIN: usize = 1024;
 
@@ -160,6 +147,19 @@ impl Overlay {
         }
         added.try_for_each(|(value, key)| merged.push(value, key))?;
         Ok(merged)
+    }
+}
+
+/// Takes an entry out of one tree, or else puts it into the other. Looking is cheap; taking out what is not there would copy
+/// the path to it.
+fn undo_or_do(
+    undone: &mut RedBlackTreeSetSync<Entry>,
+    done: &mut RedBlackTreeSetSync<Entry>,
+    entry: Entry,
+) {
+    match undone.contains(&entry) {
+        true => drop(undone.remove_mut(&entry)),
+        false => done.insert_mut(entry),
     }
 }
 
