@@ -203,6 +203,39 @@ fn a_unique_index_holds_between_two_transactions() {
 }
 
 #[test]
+fn a_unique_index_holds_for_who_did_not_know_it() {
+    let make = "CREATE UNIQUE INDEX named ON u (name)";
+    let give = "INSERT INTO u VALUES (2, 'Ann')";
+    for (ours, theirs, kind) in
+        [(make, give, ErrorKind::Conflict), (give, make, ErrorKind::AlreadyExists)]
+    {
+        let (_folder, database) = database();
+        let (mut one, mut other) = (direct(&database), direct(&database));
+        done(&mut one, "CREATE TABLE u (id INTEGER PRIMARY KEY, name TEXT)");
+        done(&mut one, "INSERT INTO u VALUES (1, 'Ann'), (3, 'Bob')");
+        done(&mut other, "BEGIN");
+        done(&mut other, theirs);
+        done(&mut one, ours);
+        let error = other.execute("COMMIT", ()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{theirs}: {error}");
+        assert!(error.to_string().contains("must be unique"), "{theirs}: {error}");
+    }
+    // Who makes the rule may first mend what is against it.
+    let (_folder, database) = database();
+    let (mut one, mut other) = (direct(&database), direct(&database));
+    done(&mut one, "CREATE TABLE u (id INTEGER PRIMARY KEY, name TEXT)");
+    done(&mut one, "INSERT INTO u VALUES (1, 'Ann'), (2, 'Ann')");
+    done(&mut other, "BEGIN");
+    done(
+        &mut other,
+        "UPDATE u SET name = 'Bob' WHERE id = 2; CREATE UNIQUE INDEX named ON u (name)",
+    );
+    done(&mut one, "INSERT INTO u VALUES (3, 'Zoe')");
+    done(&mut other, "COMMIT");
+    assert_eq!(asked(&mut one, "SELECT name FROM u ORDER BY id"), "Ann;Bob;Zoe");
+}
+
+#[test]
 fn a_unique_index_is_not_made_over_values_that_are_not() {
     let (_folder, database) = database();
     let mut session = direct(&database);

@@ -9,14 +9,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use reedbase_plugin_api::{Bytes, Column, Result, Schema, Shape, TableName, Timestamp, row};
+use reedbase_plugin_api::{
+    Bytes, Column, Error, ErrorKind, Result, Schema, Shape, TableName, Timestamp, row,
+};
 
 use super::fitted::{Fit, Fitted};
 use super::inner::Inner;
 use super::past::Past;
 use super::snapshot::Snapshot;
 use super::transaction::{OnConflict, Transaction};
-use super::unique::Unique;
+use super::unique::{Taken, Unique, keys_of};
 use super::work::Work;
 use crate::changes::RowChanges;
 use crate::merge::{Conflict, ConflictKind, fits, row_json};
@@ -125,11 +127,7 @@ impl Checker<'_> {
         let theirs = changed(fitted)?;
         if said("unique") || said("references") || retyped {
             let Some(schema) = parsed(&text) else { return Ok(()) };
-            let rules = Unique::rules(&schema);
-            let ours = if rules.is_empty() { Vec::new() } else { self.ours(&fitted.name)? };
-            for rule in &rules {
-                self.unique(fitted, head, rule, &ours, &theirs)?;
-            }
+            self.all_unique(fitted, head, &Unique::rules(&schema), &theirs)?;
             for column in &schema.columns {
                 if let Some(parent) = &column.references {
                     self.reference(fitted, parent, column, &theirs)?;
@@ -158,23 +156,42 @@ impl Checker<'_> {
         })
     }
 
+    /// Every rule that something must be unique. One that only one side knew is held against the whole table.
+    fn all_unique(
+        &mut self,
+        fitted: &Fitted,
+        head: &Table,
+        rules: &[Unique],
+        theirs: &[Changed],
+    ) -> Result<()> {
+        let ours = if rules.is_empty() { Vec::new() } else { self.ours(&fitted.name)? };
+        let (base, here) = (Unique::rules_of(self.base), Unique::rules_of(Some(head)));
+        for rule in rules {
+            if !here.contains(rule)
+                && let Some(twins) = rule.twins(&fitted.after)?
+            {
+                return Err(broken(rule, &twins, fitted));
+            }
+            let taken = match base.contains(rule) {
+                true => rule.taken(ours.iter().map(|(key, ..)| key.clone()), head)?,
+                false => rule.taken(keys_of(head)?, head)?,
+            };
+            self.unique(fitted, rule, &taken, theirs)?;
+        }
+        Ok(())
+    }
+
     /// No two rows that the sides changed may have the same values where they must be unique.
     fn unique(
         &mut self,
         fitted: &Fitted,
-        head: &Table,
         rule: &Unique,
-        ours: &[Changed],
+        taken: &Taken,
         theirs: &[Changed],
     ) -> Result<()> {
-        let mut taken: HashMap<Vec<u8>, &Key<'static>> = HashMap::new();
-        for (key, ..) in ours {
-            let value = head.get(key)?.and_then(|row| rule.value(&row, head.shape()));
-            taken.extend(value.map(|value| (value, key)));
-        }
         for changed in theirs {
             let Some(value) = given(changed, rule) else { continue };
-            let Some(other) = taken.get(&value).filter(|other| ***other != changed.0) else {
+            let Some(other) = taken.get(&value).filter(|other| **other != changed.0) else {
                 continue;
             };
             // The other row may have got another cell, or be gone, on this side.
@@ -334,6 +351,17 @@ fn changed(fitted: &Fitted) -> Result<Vec<Changed>> {
 
 fn rows_of(changes: RowChanges) -> Vec<Changed> {
     changes.every_row().map(|row| (row.key, row.before, row.after)).collect()
+}
+
+/// That ours did not keep a rule that theirs makes.
+fn broken(rule: &Unique, (one, other): &(Key<'_>, Key<'_>), fitted: &Fitted) -> Error {
+    let columns = fitted.after.shape().key().len();
+    let (one, other) = (one.display(columns), other.display(columns));
+    let message = format!("meanwhile the rows {one} and {other} got what must be unique");
+    Error::new(ErrorKind::AlreadyExists, message)
+        .at_table(fitted.name.as_str())
+        .at_column(rule.columns().collect::<Vec<_>>().join(", "))
+        .help("change one of them, or make an index that is not unique")
 }
 
 /// The values that a change gave to a row, if it did. Columns that had another name before were not written.

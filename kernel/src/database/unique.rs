@@ -1,8 +1,13 @@
 //! What must be unique: a column of which the schema says so, or the columns of a unique index together. Values compare as
 //! they do in the index, so that `7` and `07` are one number; a row with a NULL among them does not count.
 
+use std::collections::HashMap;
+
 use reedbase_plugin_api::sql::{CellValue, Collation, encode};
-use reedbase_plugin_api::{ColumnType, Schema, Shape, row};
+use reedbase_plugin_api::{Bytes, ColumnType, Result, Schema, Shape, row};
+
+use crate::schema;
+use crate::table::{Key, Table, key_of};
 
 /// Columns of which no two rows may have the same values.
 #[derive(Debug, PartialEq)]
@@ -58,12 +63,62 @@ impl Unique {
         }
         Some(value)
     }
+
+    /// The rules of a table.
+    pub(super) fn rules_of(table: Option<&Table>) -> Vec<Self> {
+        let text = table.and_then(Table::schema).and_then(|text| std::str::from_utf8(text).ok());
+        let schema = text.and_then(|text| schema::parse(text).ok());
+        schema.as_ref().map(Self::rules).unwrap_or_default()
+    }
+
+    /// Which of these rows of a table have which values.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub(super) fn taken(
+        &self,
+        keys: impl IntoIterator<Item = Key<'static>>,
+        table: &Table,
+    ) -> Result<Taken> {
+        let mut taken = Taken::new();
+        for key in keys {
+            let value = table.get(&key)?.and_then(|row| self.value(&row, table.shape()));
+            taken.extend(value.map(|value| (value, key)));
+        }
+        Ok(taken)
+    }
+
+    /// Two rows of a table with the same values.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    pub(super) fn twins(&self, table: &Table) -> Result<Option<(Key<'static>, Key<'static>)>> {
+        let mut taken = Taken::new();
+        for key in keys_of(table)? {
+            let value = table.get(&key)?.and_then(|row| self.value(&row, table.shape()));
+            let other = value.and_then(|value| taken.insert(value, key.clone()));
+            if let Some(other) = other {
+                return Ok(Some((other, key)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Which rows have the values that must be unique.
+pub(super) type Taken = HashMap<Vec<u8>, Key<'static>>;
+
+/// The keys of all rows.
+///
+/// # Errors
+/// Those of reading the file.
+pub(super) fn keys_of(table: &Table) -> Result<Vec<Key<'static>>> {
+    let key = |row: Result<Bytes>| Ok(key_of(&row?, table.shape()).map(Key::into_owned));
+    table.rows_iter().filter_map(|row| key(row).transpose()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use reedbase_plugin_api::Bytes;
-
     use super::*;
 
     #[test]
@@ -71,7 +126,7 @@ mod tests {
         let text = "[[columns]]\nname = \"id\"\nprimary_key = true\n\n[[columns]]\nname = \"n\"\ntype = \"integer\"\nunique = true\n\n\
                     [[indices]]\nname = \"i\"\nusing = \"composite\"\ncolumns = [\"a\", \"n\"]\n\
                     nocase = [\"a\"]\nunique = true\n";
-        let rules = Unique::rules(&crate::schema::parse(text).unwrap());
+        let rules = Unique::rules(&schema::parse(text).unwrap());
         let shape = Shape::new(b',', Bytes::from("id,a,n\n"), vec![0]).unwrap();
         let [column, index] = &rules[..] else { panic!("{rules:?}") };
         let same = |rule: &Unique, one: &str, other: &str| {
