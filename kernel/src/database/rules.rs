@@ -4,7 +4,7 @@
 //! it must be unique; one removed a row that the other refers to; ours gave a column another type than what theirs wrote
 //! into it. What theirs wrote is withheld then, and disputed. A rule that one side broke by itself is its own matter.
 //!
-//! What both sides did is looked at, never a whole table.
+//! What both sides did is looked at; a whole table only where one side made a rule that the other did not know.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::inner::Inner;
 use super::past::Past;
 use super::snapshot::Snapshot;
 use super::transaction::{OnConflict, Transaction};
-use super::unique::{Taken, Unique, keys_of};
+use super::unique::{Taken, Twins, Unique};
 use super::work::Work;
 use crate::changes::RowChanges;
 use crate::merge::{Conflict, ConflictKind, fits, row_json};
@@ -167,15 +167,16 @@ impl Checker<'_> {
         let ours = if rules.is_empty() { Vec::new() } else { self.ours(&fitted.name)? };
         let (base, here) = (Unique::rules_of(self.base), Unique::rules_of(Some(head)));
         for rule in rules {
-            if !here.contains(rule)
-                && let Some(twins) = rule.twins(&fitted.after)?
-            {
-                return Err(broken(rule, &twins, fitted));
+            if !here.contains(rule) {
+                // Theirs made it, and looked at the rows that it knew.
+                rule.all_taken(&fitted.after)?.map_err(|twins| broken(rule, &twins, fitted))?;
+                continue;
             }
-            let taken = match base.contains(rule) {
-                true => rule.taken(ours.iter().map(|(key, ..)| key.clone()), head)?,
-                false => rule.taken(keys_of(head)?, head)?,
-            };
+            let known = base.contains(rule);
+            // Ours made it, and kept it; an edit of the file may have broken it since.
+            let all = if known { None } else { rule.all_taken(head)?.ok() };
+            let by_ours = || rule.taken(ours.iter().map(|(key, ..)| key.clone()), head);
+            let taken = all.map_or_else(by_ours, Ok)?;
             self.unique(fitted, rule, &taken, theirs)?;
         }
         Ok(())
@@ -354,7 +355,7 @@ fn rows_of(changes: RowChanges) -> Vec<Changed> {
 }
 
 /// That ours did not keep a rule that theirs makes.
-fn broken(rule: &Unique, (one, other): &(Key<'_>, Key<'_>), fitted: &Fitted) -> Error {
+fn broken(rule: &Unique, (one, other): &Twins, fitted: &Fitted) -> Error {
     let columns = fitted.after.shape().key().len();
     let (one, other) = (one.display(columns), other.display(columns));
     let message = format!("meanwhile the rows {one} and {other} got what must be unique");

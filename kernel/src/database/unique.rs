@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use reedbase_plugin_api::sql::{CellValue, Collation, encode};
-use reedbase_plugin_api::{Bytes, ColumnType, Result, Schema, Shape, row};
+use reedbase_plugin_api::{ColumnType, Result, Schema, Shape, row};
 
 use crate::schema;
 use crate::table::{Key, Table, key_of};
@@ -88,37 +88,36 @@ impl Unique {
         Ok(taken)
     }
 
-    /// Two rows of a table with the same values.
+    /// Which rows of a whole table have which values; or two that have the same. Cost: every row is read.
     ///
     /// # Errors
     /// Those of reading the file.
-    pub(super) fn twins(&self, table: &Table) -> Result<Option<(Key<'static>, Key<'static>)>> {
+    pub(super) fn all_taken(&self, table: &Table) -> Result<std::result::Result<Taken, Twins>> {
         let mut taken = Taken::new();
-        for key in keys_of(table)? {
-            let value = table.get(&key)?.and_then(|row| self.value(&row, table.shape()));
-            let other = value.and_then(|value| taken.insert(value, key.clone()));
-            if let Some(other) = other {
-                return Ok(Some((other, key)));
+        for row in table.rows_iter() {
+            let (row, shape) = (row?, table.shape());
+            let Some((value, key)) = self.value(&row, shape).zip(key_of(&row, shape)) else {
+                continue;
+            };
+            let key = key.into_owned();
+            if let Some(other) = taken.insert(value, key.clone()) {
+                return Ok(Err((other, key)));
             }
         }
-        Ok(None)
+        Ok(Ok(taken))
     }
 }
 
 /// Which rows have the values that must be unique.
 pub(super) type Taken = HashMap<Vec<u8>, Key<'static>>;
 
-/// The keys of all rows.
-///
-/// # Errors
-/// Those of reading the file.
-pub(super) fn keys_of(table: &Table) -> Result<Vec<Key<'static>>> {
-    let key = |row: Result<Bytes>| Ok(key_of(&row?, table.shape()).map(Key::into_owned));
-    table.rows_iter().filter_map(|row| key(row).transpose()).collect()
-}
+/// Two rows with the same values.
+pub(super) type Twins = (Key<'static>, Key<'static>);
 
 #[cfg(test)]
 mod tests {
+    use reedbase_plugin_api::Bytes;
+
     use super::*;
 
     #[test]

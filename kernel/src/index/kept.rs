@@ -58,7 +58,7 @@ impl Indices {
     }
 
     /// An index of a table as a snapshot shows it; `None` if it is better to scan the table. Cost: nothing where it was asked
-    /// for before; about 2 µs for each row that changed since; else it is read from the cache, or built.
+    /// for before; about 4 µs for each row that changed since; else it is read from the cache, or built.
     ///
     /// # Errors
     /// Those of reading the table and its history.

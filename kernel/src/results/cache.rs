@@ -73,7 +73,7 @@ impl Results {
 
     /// The result of a call: one that is kept and holds, or the one that is computed now. `compute` is given a handle that
     /// notes what it reads; who asked with such a handle notes it too. Of several that ask for the same at once, one computes.
-    /// Cost of a hit: below 0.2 µs.
+    /// Cost of a hit: about 0.2 µs.
     ///
     /// # Errors
     /// Those of `compute`, which are not kept; those of reading the journal.

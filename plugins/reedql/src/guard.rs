@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use reedbase_plugin_api::Error;
 
-/// Does what SQLite asks for; a panic becomes an error. [`Shared::told`] hands it on.
+/// Does what SQLite asks for; a panic becomes an error. `Shared::told` hands it on.
 pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| Err(panicked()))
 }
